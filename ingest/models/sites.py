@@ -1,0 +1,101 @@
+"""A tracked site and the keys of its servers. Small reference tables, edited in the admin."""
+
+import hashlib
+import secrets
+import zoneinfo
+from datetime import datetime
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.utils.timezone import now
+
+ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+
+def new_site_key() -> str:
+    """A public key: `ff_` and 18 characters of 58, 105 random bits, nothing that reads like another."""
+    return "ff_" + "".join(secrets.choice(ALPHABET) for _ in range(18))
+
+
+def check_zone(name: str) -> None:
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"{name}: is not a time zone. Write one like Europe/Berlin or UTC.")
+
+
+def check_domain(name: str) -> None:
+    if not name or any(sign in name for sign in " /:@"):
+        raise ValidationError(f"{name}: is not a host. Write shop.example.com, without https:// or a path.")
+
+
+class Site(models.Model):
+    class Identity(models.TextChoices):
+        RETURNING = "returning", "Returning visitors: an id in the browser's storage"
+        ANONYMOUS = "anonymous", "No storage: an id that changes every day"
+
+    key = models.CharField(max_length=40, unique=True, default=new_site_key, editable=False)
+    name = models.CharField(max_length=120)
+    domain = models.CharField(max_length=253, validators=[check_domain])
+    timezone = models.CharField(max_length=64, default="UTC", validators=[check_zone])
+    identity = models.CharField(max_length=12, choices=Identity, default=Identity.RETURNING)
+    is_active = models.BooleanField(default=True, help_text="When off, events are dropped as site_paused.")
+    allowed_hosts = ArrayField(
+        models.CharField(max_length=253),
+        default=list,
+        blank=True,
+        help_text="Hosts whose pages are counted, subdomains with *. in front. Empty: every host.",
+    )
+    session_minutes = models.PositiveSmallIntegerField(default=30)
+    secret = models.BinaryField(max_length=32, default=secrets.token_bytes, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def zone(self) -> zoneinfo.ZoneInfo:
+        return zoneinfo.ZoneInfo(self.timezone)
+
+
+class ApiKey(models.Model):
+    """A key of a server or a reader. Only its SHA-256 is kept; the value is shown once, when it is made."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read figures"
+        WRITE = "write", "Send events for others"
+
+    site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=120)
+    scope = models.CharField(max_length=8, choices=Scope, default=Scope.READ)
+    prefix = models.CharField(max_length=12, editable=False)
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(default=now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name = "API key"
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+    @staticmethod
+    def digest_of(value: str) -> str:
+        return hashlib.sha256(value.encode()).hexdigest()
+
+    @classmethod
+    def issue(cls, site: Site, name: str, scope: str) -> tuple["ApiKey", str]:
+        """The kept row and the value, which is not kept and cannot be shown again."""
+        value = f"ffk_{scope}_{secrets.token_urlsafe(32)}"
+        row = cls.objects.create(
+            site=site, name=name, scope=scope, prefix=value[:12], digest=cls.digest_of(value)
+        )
+        return row, value
+
+    def is_valid(self, at: datetime) -> bool:
+        return not self.revoked_at and (self.expires_at is None or self.expires_at > at)

@@ -1,0 +1,3 @@
+from reports.models.members import Membership, User
+
+__all__ = ["Membership", "User"]
