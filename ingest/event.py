@@ -64,9 +64,7 @@ class DropReason(enum.StrEnum):
 
     BOT = "bot"
     HOST_NOT_ALLOWED = "host_not_allowed"
-    SITE_PAUSED = "site_paused"
     SPAM_REFERRER = "spam_referrer"
-    PREFETCH = "prefetch"
 
     @property
     def sentence(self) -> str:
@@ -76,9 +74,7 @@ class DropReason(enum.StrEnum):
 DROP_SENTENCES = {
     DropReason.BOT: "The user agent is a crawler, a monitor or a script.",
     DropReason.HOST_NOT_ALLOWED: "The page's host is not in the site's list of allowed hosts.",
-    DropReason.SITE_PAUSED: "The site is switched off.",
     DropReason.SPAM_REFERRER: "The referrer is a host known for spam.",
-    DropReason.PREFETCH: "The browser loaded the page ahead; nobody has seen it.",
 }
 
 

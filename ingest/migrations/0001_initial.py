@@ -96,7 +96,7 @@ class Migration(migrations.Migration):
                 ('domain', models.CharField(max_length=253, validators=[ingest.models.sites.check_domain])),
                 ('timezone', models.CharField(default='UTC', max_length=64, validators=[ingest.models.sites.check_zone])),
                 ('identity', models.CharField(choices=[('returning', "Returning visitors: an id in the browser's storage"), ('anonymous', 'No storage: an id that changes every day')], default='returning', max_length=12)),
-                ('is_active', models.BooleanField(default=True, help_text='When off, events are dropped as site_paused.')),
+                ('is_active', models.BooleanField(default=True, help_text="When off, the site's key is unknown to the ingestion endpoint.")),
                 ('allowed_hosts', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=253), blank=True, default=list, help_text='Hosts whose pages are counted, subdomains with *. in front. Empty: every host.', size=None)),
                 ('session_minutes', models.PositiveSmallIntegerField(default=30)),
                 ('secret', models.BinaryField(default=secrets.token_bytes, max_length=32)),

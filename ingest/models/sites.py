@@ -38,7 +38,7 @@ class Site(models.Model):
     domain = models.CharField(max_length=253, validators=[check_domain])
     timezone = models.CharField(max_length=64, default="UTC", validators=[check_zone])
     identity = models.CharField(max_length=12, choices=Identity, default=Identity.RETURNING)
-    is_active = models.BooleanField(default=True, help_text="When off, events are dropped as site_paused.")
+    is_active = models.BooleanField(default=True, help_text="When off, the site's key is unknown to the ingestion endpoint.")
     allowed_hosts = ArrayField(
         models.CharField(max_length=253),
         default=list,

@@ -1,0 +1,107 @@
+"""Who an event belongs to, as 64-bit numbers from which nobody can be found again.
+
+A visitor or session that the sender names is hashed with the site's secret. One that it does not name is a
+hash of address and user agent with the salt of the UTC day: the same all day, unknown the next. Around
+midnight UTC the door also tries the day before, so that a session in progress is not cut in two.
+"""
+
+import hashlib
+import secrets
+import threading
+from datetime import UTC, date, datetime, timedelta
+
+import redis
+from django.db import connection
+
+from ingest import queue
+from ingest.sites import KnownSite
+
+SALT_DAYS = 2  # how long a salt is kept
+OVERLAP_SECONDS = 30 * 60
+
+
+def named(site: KnownSite, kind: str, name: str) -> int:
+    """KIND ("visitor" or "session") keeps equal names of different things apart."""
+    return digest(site.secret, f"{kind}\0{name}")
+
+
+def digest(key: bytes, text: str) -> int:
+    """A signed 64-bit number, as a bigint column holds."""
+    hashed = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=key[:64], digest_size=8)
+    return int.from_bytes(hashed.digest(), "big", signed=True)
+
+
+def anonymous(site: KnownSite, address: str, user_agent: str, at: float) -> int:
+    """The visitor of a sender that names none, as of AT (seconds since 1970, the time of arrival)."""
+    moment = datetime.fromtimestamp(at, UTC)
+    today = _of_day(moment.date(), site, address, user_agent)
+    if _seconds_of_day(moment) >= OVERLAP_SECONDS:
+        if _seconds_of_day(moment) >= 86_400 - OVERLAP_SECONDS:
+            _remember(site, today)
+        return today
+    before = _of_day(moment.date() - timedelta(days=1), site, address, user_agent)
+    if not _is_remembered(site, before):
+        return today
+    _remember(site, before)
+    return before
+
+
+def of_import(site: KnownSite, address: str, user_agent: str, day: date) -> int:
+    """As `anonymous`, keyed with the site's secret in place of a salt: a later run makes the same visitors."""
+    return digest(site.secret, f"import\0{day:%Y%m%d}\0{address}\0{user_agent}")
+
+
+def _of_day(day: date, site: KnownSite, address: str, user_agent: str) -> int:
+    return digest(salt_of(day), f"{site.id}\0{address}\0{user_agent}")
+
+
+def _seconds_of_day(moment: datetime) -> float:
+    return moment.hour * 3600 + moment.minute * 60 + moment.second
+
+
+def _remember(site: KnownSite, visitor: int) -> None:
+    try:
+        queue.client().set(f"footfall:recent:{site.id}:{visitor}", 1, ex=OVERLAP_SECONDS)
+    except redis.RedisError:
+        pass  # without Redis a visitor may be counted once more at midnight; the event is worth more
+
+
+def _is_remembered(site: KnownSite, visitor: int) -> bool:
+    try:
+        return bool(queue.client().exists(f"footfall:recent:{site.id}:{visitor}"))
+    except redis.RedisError:
+        return False
+
+
+_salts: dict[date, bytes] = {}
+_lock = threading.Lock()
+
+
+def salt_of(day: date) -> bytes:
+    """The day's salt, from memory or the database; made by whoever asks first."""
+    salt = _salts.get(day)
+    if salt is None:
+        with _lock:
+            _salts.update(ensure_salts([day, day + timedelta(days=1)]))
+            for old in [kept for kept in _salts if kept < day - timedelta(days=SALT_DAYS)]:
+                del _salts[old]
+            salt = _salts[day]
+    return salt
+
+
+def ensure_salts(days: list[date]) -> dict[date, bytes]:
+    """Makes the missing ones, a day ahead so that midnight needs no database, and returns them all."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "INSERT INTO ingest_salt (day, value) VALUES (%s, %s) ON CONFLICT DO NOTHING",
+            [(day, secrets.token_bytes(32)) for day in days],
+        )
+        cursor.execute("SELECT day, value FROM ingest_salt WHERE day = ANY(%s)", [days])
+        return {day: bytes(value) for day, value in cursor.fetchall()}
+
+
+def forget_salts(today: date) -> int:
+    """Deletes the salts whose day ended 24 hours ago or earlier; returns how many."""
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ingest_salt WHERE day < %s", [today - timedelta(days=SALT_DAYS - 1)])
+        return cursor.rowcount

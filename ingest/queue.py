@@ -1,0 +1,143 @@
+"""The stream between the door and the writer: Redis streams, one per shard, read by one consumer group.
+
+Never MAXLEN (it trims entries that nobody has read), the group begins at 0 (never `$`), and entries are
+deleted when acknowledged, so that the length of a stream is its backlog. Entries carry a version: one that
+this code does not know is left pending for the code that does.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+import redis
+from django.conf import settings
+
+from ingest.event import Batch
+
+GROUP, CONSUMER, FIELD = "writer", "writer", b"b"
+VERSION = 1
+TIMEOUT_SECONDS = 0.25  # at the door; a slower Redis counts as away
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Batch).decode
+
+
+class Away(Exception):  # noqa: N818
+    """Redis did not take the batch (not reachable, too slow, full, read-only, its disk full)."""
+
+
+class Entry(NamedTuple):
+    id: str
+    batch: Batch | None  # None: not readable by this code
+
+
+@functools.cache
+def client() -> redis.Redis:
+    """One pool a process. A short limit, since a request waits for it, and no retries: there is another road."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=None
+    )
+
+
+@functools.cache
+def reader() -> redis.Redis:
+    """The writer's own connection: it waits for entries, so its limit is longer than its wait."""
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, socket_connect_timeout=5)
+
+
+def key_of(shard: int) -> str:
+    """The braces let a Redis cluster keep a shard's keys together."""
+    return f"footfall:{{{shard}}}:events"
+
+
+def shard_of(visitor_id: int) -> int:
+    return visitor_id % settings.INGEST_SHARDS
+
+
+def publish(batch: Batch) -> None:
+    """Returns when Redis has the whole batch. Raises Away when it may not have; a repeat is harmless."""
+    parts = list(split(batch))
+    try:
+        if len(parts) == 1:
+            client().xadd(key_of(parts[0][0]), {FIELD: _encode(parts[0][1])})
+            return
+        with client().pipeline(transaction=True) as pipe:
+            for shard, part in parts:
+                pipe.xadd(key_of(shard), {FIELD: _encode(part)})
+            pipe.execute()
+    except redis.RedisError as error:
+        raise Away(str(error)) from error
+
+
+def split(batch: Batch) -> Iterator[tuple[int, Batch]]:
+    """The batch by shard of its visitors; its counts go with the first part."""
+    by_shard: dict[int, list[Any]] = {}
+    for event in batch.events:
+        by_shard.setdefault(shard_of(event.visitor_id), []).append(event)
+    outcomes = batch.outcomes
+    for shard, events in by_shard.items() or [(0, [])]:
+        yield shard, msgspec.structs.replace(batch, events=events, outcomes=outcomes)
+        outcomes = {}
+
+
+def ensure_group(shard: int) -> None:
+    try:
+        reader().xgroup_create(key_of(shard), GROUP, id="0", mkstream=True)
+    except redis.ResponseError as error:
+        if "BUSYGROUP" not in str(error):
+            raise
+
+
+def pending(shard: int, count: int) -> list[Entry]:
+    """Entries that were read and not acknowledged, oldest first, taken over from whoever read them."""
+    answer = reader().xautoclaim(key_of(shard), GROUP, CONSUMER, min_idle_time=0, start_id="0-0", count=count)
+    return [_entry(id_, fields) for id_, fields in answer[1] if fields]
+
+
+def fresh(shard: int, count: int, wait_ms: int | None) -> list[Entry]:
+    """Entries nobody has read, oldest first; waits up to WAIT_MS for the first (None: not at all)."""
+    answer = reader().xreadgroup(GROUP, CONSUMER, {key_of(shard): ">"}, count=count, block=wait_ms)
+    return [_entry(id_, fields) for _, entries in _streams(answer) for id_, fields in entries]
+
+
+def _streams(answer: Any) -> list[tuple[Any, Any]]:
+    if isinstance(answer, dict):  # RESP3
+        return [(name, entries[0] if entries and isinstance(entries[0], list) else entries)
+                for name, entries in answer.items()]  # fmt: skip
+    return answer or []
+
+
+def _entry(id_: bytes, fields: dict[bytes, bytes]) -> Entry:
+    try:
+        batch = _decode(fields[FIELD])
+    except (KeyError, msgspec.MsgspecError):
+        return Entry(id_.decode(), None)
+    return Entry(id_.decode(), batch if batch.version == VERSION else None)
+
+
+def acknowledge(shard: int, ids: list[str]) -> None:
+    """Forgets entries that are in the tables. One transaction: an acknowledged entry is never left in memory."""
+    with reader().pipeline(transaction=True) as pipe:
+        pipe.xack(key_of(shard), GROUP, *ids)
+        pipe.xdel(key_of(shard), *ids)
+        pipe.execute()
+
+
+def backlog() -> int:
+    """Entries that wait or are being written, over all shards."""
+    return sum(int(client().xlen(key_of(shard))) for shard in range(settings.INGEST_SHARDS))
+
+
+def shortcomings() -> list[str]:
+    """Why this Redis must not carry the stream: sentences, none when it may."""
+    values = client().config_get("maxmemory-policy", "appendonly")
+    found = []
+    if values.get("maxmemory-policy") != "noeviction":
+        found.append(
+            f"Redis has maxmemory-policy {values.get('maxmemory-policy')}: must be noeviction, "
+            "or it drops accepted events when it is full."
+        )
+    if values.get("appendonly") != "yes":
+        found.append("Redis has appendonly no: must be yes, or a restart loses accepted events.")
+    return found
