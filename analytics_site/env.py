@@ -42,9 +42,7 @@ def integer(name: str, default: int, low: int = 0, high: int = 2**31) -> int:
         number = low - 1
     if low <= number <= high:
         return number
-    raise ImproperlyConfigured(
-        f"{name}={value}: must be a whole number from {low} to {high}. See docs/settings.md."
-    )
+    raise ImproperlyConfigured(f"{name}={value}: must be a whole number from {low} to {high}. See docs/settings.md.")
 
 
 def words(name: str, default: list[str]) -> list[str]:

@@ -22,6 +22,7 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_AGE = 14 * 86_400
 SESSION_COOKIE_NAME = "footfall_session"
+HEALTH_TOKEN = env.text("HEALTH_TOKEN")  # lets others than this machine read /readyz
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin" if HTTPS else None
@@ -42,7 +43,7 @@ CONTENT_SECURITY_POLICY = {
 # --- What it is made of -----------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "analytics_site",
+    "analytics_site.apps.AnalyticsSiteConfig",
     "reports",
     "ingest",
     "rest_framework",

@@ -24,6 +24,7 @@ class Meaning(NamedTuple):
 NAMES: dict[str, Meaning] = {
     "pageview": Meaning(ends_bounce=False, counter="page_views", help="A page was shown."),
     "engagement": Meaning(counts=False, ends_bounce=False, help="Seconds in the foreground, scroll depth."),
+    "identify": Meaning(counts=False, ends_bounce=False, help="Tells who the visitor is; `user_id`."),
     "outbound": Meaning(help="A link to another host was followed."),
     "download": Meaning(help="A file was downloaded."),
     "404": Meaning(ends_bounce=False, help="The page was not found."),

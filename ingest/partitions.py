@@ -34,8 +34,7 @@ def ahead(now: datetime, count: int) -> list[date]:
 def existing(conn: psycopg.Connection) -> set[date]:
     """The days that have an attached partition. One look at the catalogue."""
     rows = conn.execute(
-        "SELECT relname FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid"
-        " WHERE inhparent = to_regclass(%s)",
+        "SELECT relname FROM pg_class JOIN pg_inherits ON inhrelid = pg_class.oid WHERE inhparent = to_regclass(%s)",
         (PARENT,),
     ).fetchall()
     return {datetime.strptime(name[-8:], "%Y%m%d").replace(tzinfo=UTC).date() for (name,) in rows}

@@ -81,12 +81,15 @@ def split(batch: Batch) -> Iterator[tuple[int, Batch]]:
         outcomes = {}
 
 
-def ensure_group(shard: int) -> None:
+def ensure_group(shard: int) -> bool:
+    """Whether the group had to be made: the stream is new, or Redis has lost it."""
     try:
         reader().xgroup_create(key_of(shard), GROUP, id="0", mkstream=True)
     except redis.ResponseError as error:
         if "BUSYGROUP" not in str(error):
             raise
+        return False
+    return True
 
 
 def pending(shard: int, count: int) -> list[Entry]:

@@ -5,7 +5,7 @@ hash of address and user agent with the salt of the UTC day: the same all day, u
 midnight UTC the door also tries the day before, so that a session in progress is not cut in two.
 """
 
-import hashlib
+import contextlib
 import secrets
 import threading
 from datetime import UTC, date, datetime, timedelta
@@ -14,6 +14,7 @@ import redis
 from django.db import connection
 
 from ingest import queue
+from ingest.hashing import digest
 from ingest.sites import KnownSite
 
 SALT_DAYS = 2  # how long a salt is kept
@@ -23,12 +24,6 @@ OVERLAP_SECONDS = 30 * 60
 def named(site: KnownSite, kind: str, name: str) -> int:
     """KIND ("visitor" or "session") keeps equal names of different things apart."""
     return digest(site.secret, f"{kind}\0{name}")
-
-
-def digest(key: bytes, text: str) -> int:
-    """A signed 64-bit number, as a bigint column holds."""
-    hashed = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=key[:64], digest_size=8)
-    return int.from_bytes(hashed.digest(), "big", signed=True)
 
 
 def anonymous(site: KnownSite, address: str, user_agent: str, at: float) -> int:
@@ -60,10 +55,9 @@ def _seconds_of_day(moment: datetime) -> float:
 
 
 def _remember(site: KnownSite, visitor: int) -> None:
-    try:
+    # Without Redis a visitor may be counted once more at midnight; the event is worth more.
+    with contextlib.suppress(redis.RedisError):
         queue.client().set(f"footfall:recent:{site.id}:{visitor}", 1, ex=OVERLAP_SECONDS)
-    except redis.RedisError:
-        pass  # without Redis a visitor may be counted once more at midnight; the event is worth more
 
 
 def _is_remembered(site: KnownSite, visitor: int) -> bool:

@@ -49,9 +49,7 @@ def _items(document: dict[str, Any]) -> list[Any]:
     if not items:
         raise Refused(400, "bad_envelope", "events is empty: send 1 to 500 events.")
     if len(items) > settings.INGEST_MAX_EVENTS:
-        raise Refused(
-            413, "too_many_events", f"{len(items):,} events: at most {settings.INGEST_MAX_EVENTS} at a time."
-        )
+        raise Refused(413, "too_many_events", f"{len(items):,} events: at most {settings.INGEST_MAX_EVENTS} at a time.")
     return items
 
 

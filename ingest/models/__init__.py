@@ -1,4 +1,4 @@
-from ingest.models.counts import IngestCount
+from ingest.models.counts import IngestCount, Quarantine
 from ingest.models.events import DirtyHour, Event, Salt, Session, Shard, Visitor, VisitorNumber
 from ingest.models.sites import ApiKey, Site
 
@@ -7,6 +7,7 @@ __all__ = [
     "DirtyHour",
     "Event",
     "IngestCount",
+    "Quarantine",
     "Salt",
     "Session",
     "Shard",

@@ -18,21 +18,21 @@ class Event(models.Model):
     session_id = models.BigIntegerField()
     visitor_id = models.BigIntegerField()
     name = models.TextField()
-    category = models.TextField(null=True)  # noqa: DJ001  null is "not sent", kept apart from ""
-    label = models.TextField(null=True)  # noqa: DJ001
-    hostname = models.TextField(null=True)  # noqa: DJ001
-    path = models.TextField(null=True)  # noqa: DJ001
-    query = models.TextField(null=True)  # noqa: DJ001  the allow-listed part of the address's query
-    title = models.TextField(null=True)  # noqa: DJ001
-    referrer = models.TextField(null=True)  # noqa: DJ001  external ones only
+    category = models.TextField(null=True)
+    label = models.TextField(null=True)
+    hostname = models.TextField(null=True)
+    path = models.TextField(null=True)
+    query = models.TextField(null=True)  # the allow-listed part of the address's query
+    title = models.TextField(null=True)
+    referrer = models.TextField(null=True)  # external ones only
     properties = models.JSONField(null=True)
     value = models.FloatField(null=True)
-    currency = models.TextField(null=True)  # noqa: DJ001
-    user_id = models.TextField(null=True)  # noqa: DJ001
+    currency = models.TextField(null=True)
+    user_id = models.TextField(null=True)
     engaged_ms = models.IntegerField(null=True)
     scroll = models.SmallIntegerField(null=True)
     batch_id = models.UUIDField(null=True)
-    correlation_id = models.TextField(null=True)  # noqa: DJ001
+    correlation_id = models.TextField(null=True)
     received_at = models.DateTimeField()
     processed_at = models.DateTimeField()
 
@@ -53,7 +53,8 @@ class Session(models.Model):
     site_id = models.BigIntegerField()
     id = models.BigIntegerField()
     visitor_id = models.BigIntegerField()
-    user_id = models.TextField(null=True)  # noqa: DJ001
+    user_id = models.TextField(null=True)
+    user_at = models.DateTimeField(null=True)  # when user_id was said: the latest wins in any order
     is_derived = models.BooleanField()  # found by inactivity, not named by the client
     is_new_visitor = models.BooleanField()
     seen_from = models.DateTimeField()
@@ -62,34 +63,34 @@ class Session(models.Model):
     last_activity = models.DateTimeField()
     first_event = models.UUIDField()  # breaks ties of `started_at`, so that any order folds alike
     entry_at = models.DateTimeField(null=True)
-    entry_page = models.TextField(null=True)  # noqa: DJ001
+    entry_page = models.TextField(null=True)
     exit_at = models.DateTimeField(null=True)
-    exit_page = models.TextField(null=True)  # noqa: DJ001
-    hostname = models.TextField(null=True)  # noqa: DJ001
-    referrer = models.TextField(null=True)  # noqa: DJ001
+    exit_page = models.TextField(null=True)
+    hostname = models.TextField(null=True)
+    referrer = models.TextField(null=True)
     source = models.TextField()
     channel = models.TextField()
-    utm_source = models.TextField(null=True)  # noqa: DJ001
-    utm_medium = models.TextField(null=True)  # noqa: DJ001
-    utm_campaign = models.TextField(null=True)  # noqa: DJ001
-    utm_term = models.TextField(null=True)  # noqa: DJ001
-    utm_content = models.TextField(null=True)  # noqa: DJ001
+    utm_source = models.TextField(null=True)
+    utm_medium = models.TextField(null=True)
+    utm_campaign = models.TextField(null=True)
+    utm_term = models.TextField(null=True)
+    utm_content = models.TextField(null=True)
     click_ids = models.JSONField(null=True)
-    device = models.TextField(null=True)  # noqa: DJ001
-    browser = models.TextField(null=True)  # noqa: DJ001
-    browser_version = models.TextField(null=True)  # noqa: DJ001
-    os = models.TextField(null=True)  # noqa: DJ001
-    os_version = models.TextField(null=True)  # noqa: DJ001
-    user_agent = models.TextField(null=True)  # noqa: DJ001
-    screen = models.TextField(null=True)  # noqa: DJ001
-    viewport = models.TextField(null=True)  # noqa: DJ001
-    language = models.TextField(null=True)  # noqa: DJ001
-    timezone = models.TextField(null=True)  # noqa: DJ001
-    color_scheme = models.TextField(null=True)  # noqa: DJ001
-    connection = models.TextField(null=True)  # noqa: DJ001
-    country = models.TextField(null=True)  # noqa: DJ001  ISO 3166-1 alpha-2
-    region = models.TextField(null=True)  # noqa: DJ001
-    city = models.TextField(null=True)  # noqa: DJ001
+    device = models.TextField(null=True)
+    browser = models.TextField(null=True)
+    browser_version = models.TextField(null=True)
+    os = models.TextField(null=True)
+    os_version = models.TextField(null=True)
+    user_agent = models.TextField(null=True)
+    screen = models.TextField(null=True)
+    viewport = models.TextField(null=True)
+    language = models.TextField(null=True)
+    timezone = models.TextField(null=True)
+    color_scheme = models.TextField(null=True)
+    connection = models.TextField(null=True)
+    country = models.TextField(null=True)  # ISO 3166-1 alpha-2
+    region = models.TextField(null=True)
+    city = models.TextField(null=True)
     lat = models.FloatField(null=True)
     lon = models.FloatField(null=True)
     page_views = models.IntegerField()
@@ -121,7 +122,7 @@ class Visitor(models.Model):
     number = models.BigIntegerField()
     first_seen = models.DateTimeField()
     last_seen = models.DateTimeField()
-    user_id = models.TextField(null=True)  # noqa: DJ001
+    user_id = models.TextField(null=True)
     user_at = models.DateTimeField(null=True)  # when user_id was said, so that a late word does not win
     properties = models.JSONField(null=True)
 

@@ -38,7 +38,9 @@ class Site(models.Model):
     domain = models.CharField(max_length=253, validators=[check_domain])
     timezone = models.CharField(max_length=64, default="UTC", validators=[check_zone])
     identity = models.CharField(max_length=12, choices=Identity, default=Identity.RETURNING)
-    is_active = models.BooleanField(default=True, help_text="When off, the site's key is unknown to the ingestion endpoint.")
+    is_active = models.BooleanField(
+        default=True, help_text="When off, the site's key is unknown to the ingestion endpoint."
+    )
     allowed_hosts = ArrayField(
         models.CharField(max_length=253),
         default=list,
@@ -92,9 +94,7 @@ class ApiKey(models.Model):
     def issue(cls, site: Site, name: str, scope: str) -> tuple["ApiKey", str]:
         """The kept row and the value, which is not kept and cannot be shown again."""
         value = f"ffk_{scope}_{secrets.token_urlsafe(32)}"
-        row = cls.objects.create(
-            site=site, name=name, scope=scope, prefix=value[:12], digest=cls.digest_of(value)
-        )
+        row = cls.objects.create(site=site, name=name, scope=scope, prefix=value[:12], digest=cls.digest_of(value))
         return row, value
 
     def is_valid(self, at: datetime) -> bool:

@@ -1,0 +1,91 @@
+"""/healthz: the process answers. /readyz: everything that an event needs is there."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+from ingest import partitions, queue, writer
+
+BACKLOG_MOST = 100_000  # entries; more means that the writer does not keep up
+
+
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """200 when ready, 503 with what is wrong otherwise. Only for this machine, or with HEALTH_TOKEN."""
+    if not _may_look(request):
+        raise Http404
+    found = {name: problem_of(check) for name, check in CHECKS.items()}
+    ready = not any(found.values())
+    answer = {"ready": ready, "checks": {name: problem or "ok" for name, problem in found.items()}}
+    return JsonResponse(answer, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
+
+
+def _may_look(request: HttpRequest) -> bool:
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    if settings.HEALTH_TOKEN and secrets.compare_digest(token.encode(), settings.HEALTH_TOKEN.encode()):
+        return True
+    is_local = request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1")
+    # A request that a proxy on this machine passed on comes from elsewhere.
+    return is_local and "X-Forwarded-For" not in request.headers
+
+
+def problem_of(check: Callable[[], Iterator[str]]) -> str:
+    """The sentences of one check; "" when all is well."""
+    try:
+        return " ".join(check())
+    except (DatabaseError, redis.RedisError) as error:
+        return f"{type(error).__name__}: not reachable."
+
+
+def _postgres() -> Iterator[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version_num')::int")
+        version = cursor.fetchone()[0]
+    if version < 150_000:
+        yield f"PostgreSQL {version // 10_000} is too old: 15 or newer is needed."
+
+
+def _redis() -> Iterator[str]:
+    yield from queue.shortcomings()
+
+
+def _partitions() -> Iterator[str]:
+    wanted = partitions.ahead(datetime.now(UTC), 2)
+    missing = sorted(set(wanted) - partitions.existing(writer.connected()))
+    if missing:
+        yield f"No partition for {', '.join(map(str, missing))}. Run manage.py partitions."
+
+
+def _writer() -> Iterator[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT shard, until FROM ingest_shard WHERE until > now()")
+        held = {shard for shard, _ in cursor.fetchall()}
+    missing = [str(shard) for shard in range(settings.INGEST_SHARDS) if shard not in held]
+    if missing:
+        yield f"No writer for shard {', '.join(missing)}. Start manage.py write_events."
+
+
+def _stream() -> Iterator[str]:
+    backlog = queue.backlog()
+    if backlog > BACKLOG_MOST:
+        yield f"{backlog:,} batches wait in the stream: at most {BACKLOG_MOST:,} are normal."
+
+
+CHECKS: dict[str, Callable[[], Iterator[str]]] = {
+    "postgresql": _postgres,
+    "redis": _redis,
+    "partitions": _partitions,
+    "writer": _writer,
+    "stream": _stream,
+}

@@ -1,0 +1,167 @@
+"""The writer's loop: takes shards, reads their entries, writes them, acknowledges.
+
+One turn never sleeps while there is work. What was read and not written stays pending in Redis and is read
+again, by this process or by the one that takes the shard over; nothing is kept in memory between turns.
+"""
+
+import logging
+import threading
+import time
+
+import psycopg
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from ingest import lease, quarantine, queue, writer
+from ingest.event import Batch
+from ingest.lease import Lease
+from ingest.queue import Entry
+
+log = logging.getLogger(__name__)
+WAIT_MS = 1_000  # for the first entry; also how often a lease is lengthened when nothing comes
+ENTRIES = 1_000
+PAUSE_SECONDS = (0.2, 0.5, 1.0, 2.0)
+
+
+class Drain:
+    def __init__(self) -> None:
+        self.leases: dict[int, Lease] = {}
+        self.skipped: set[int] = set()  # shards in which entries were left
+        self.stopping = threading.Event()
+        self.stored = 0
+        self.failures = 0
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+    def run(self) -> int:
+        """Until `stop` is called. Returns how many events were stored."""
+        while not self.stopping.is_set():
+            try:
+                self.turn()
+                self.failures = 0
+            except lease.Lost as error:
+                log.warning("%s", error)
+                self.leases.clear()
+            except (psycopg.Error, DatabaseError, redis.RedisError) as error:
+                self._pause(error)
+        self._release()
+        return self.stored
+
+    def turn(self) -> int:
+        """Takes what shards are free, then reads and writes each once. Returns the events stored."""
+        shards = range(settings.INGEST_SHARDS)
+        for shard in shards:
+            if shard not in self.leases:
+                self._take(shard)
+        # With one shard the wait for news happens in Redis; with several each gets its share of it.
+        wait_ms = max(1, WAIT_MS // max(1, len(self.leases)))
+        before = self.stored
+        for held in list(self.leases.values()):
+            self._write_shard(held, wait_ms)
+        if not self.leases:
+            self.stopping.wait(WAIT_MS / 1000)
+        return self.stored - before
+
+    def _take(self, shard: int) -> None:
+        held = lease.take(writer.connected(), shard)
+        if held is None:
+            return
+        log.info("Writing shard %d (epoch %d).", shard, held.epoch)
+        if queue.ensure_group(shard):  # a new stream: its entries' ids may begin again
+            held = held._replace(applied="0-0")
+            lease.hold(writer.connected(), held, held.applied)
+        self.leases[shard] = held
+        while entries := queue.pending(shard, ENTRIES):
+            readable = [entry for entry in entries if entry.batch is not None]
+            self._settle(held, [entry for entry in readable if lease.is_applied(held, entry.id)])
+            self._write(held, [entry for entry in entries if not lease.is_applied(held, entry.id)])
+            if not readable:
+                break  # of another version: left for the code that can read them
+
+    def _write_shard(self, held: Lease, wait_ms: int) -> None:
+        try:
+            entries = queue.fresh(held.shard, ENTRIES, wait_ms)
+        except redis.ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            log.warning("The stream of shard %d lost its group; made anew from its start.", held.shard)
+            queue.ensure_group(held.shard)
+            return
+        if entries:
+            self._write(held, self._linger(held, entries))
+        else:
+            lease.hold(writer.connected(), held)
+
+    def _linger(self, held: Lease, entries: list[Entry]) -> list[Entry]:
+        """Waits a little for more: one transaction for many requests."""
+        until = time.monotonic() + settings.INGEST_LINGER_MS / 1000
+        while _events(entries) < settings.INGEST_BATCH_EVENTS and not self.stopping.is_set():
+            rest_ms = int((until - time.monotonic()) * 1000)
+            if rest_ms <= 0:
+                break
+            entries += queue.fresh(held.shard, ENTRIES, rest_ms)
+        return entries
+
+    def _write(self, held: Lease, entries: list[Entry]) -> None:
+        readable = [entry for entry in entries if entry.batch is not None]
+        if len(readable) < len(entries):
+            self.skipped.add(held.shard)
+            log.error("%d entries cannot be read by this version; left pending.", len(entries) - len(readable))
+        for block in _blocks(readable):
+            batches = [entry.batch for entry in block if entry.batch is not None]
+            # Past an entry that was left, "all up to here is written" would no longer be true.
+            last = None if held.shard in self.skipped else block[-1].id
+            self.stored += self._commit(held, batches, last)
+            queue.acknowledge(held.shard, [entry.id for entry in block])
+
+    def _commit(self, held: Lease, batches: list[Batch], last: str | None) -> int:
+        started = time.monotonic()
+        written = quarantine.write(batches, lambda conn: lease.hold(conn, held, last))
+        log.info(
+            "Stored %d events, %d duplicates, of %d requests in %d ms.",
+            written.stored, written.duplicates, len(batches), (time.monotonic() - started) * 1000,
+        )  # fmt: skip
+        return written.stored
+
+    def _settle(self, held: Lease, entries: list[Entry]) -> None:
+        """Entries that were committed by a writer that ended before it could say so."""
+        if entries:
+            queue.acknowledge(held.shard, [entry.id for entry in entries])
+
+    def _pause(self, error: Exception) -> None:
+        pause = PAUSE_SECONDS[min(self.failures, len(PAUSE_SECONDS) - 1)]
+        self.failures += 1
+        log.warning("Trying again in %.1f s: %s", pause, str(error).strip().splitlines()[0])
+        # Read entries stay pending; taking the shards anew reads them first.
+        self._release()
+        connection.close()
+        self.stopping.wait(pause)
+
+    def _release(self) -> None:
+        """Lets another writer begin at once."""
+        for held in self.leases.values():
+            try:
+                lease.release(writer.connected(), held)
+            except (psycopg.Error, DatabaseError):
+                break  # the lease ends by itself
+        self.leases.clear()
+
+
+def _events(entries: list[Entry]) -> int:
+    return sum(len(entry.batch.events) for entry in entries if entry.batch is not None)
+
+
+def _blocks(entries: list[Entry]) -> list[list[Entry]]:
+    """In order, each of at most INGEST_BATCH_EVENTS events (or of one entry)."""
+    blocks: list[list[Entry]] = []
+    room = 0
+    for entry in entries:
+        size = len(entry.batch.events) if entry.batch is not None else 0
+        if not blocks or size > room:
+            blocks.append([])
+            room = settings.INGEST_BATCH_EVENTS
+        blocks[-1].append(entry)
+        room -= size
+    return blocks

@@ -1,0 +1,308 @@
+"""Folding events into sessions. Pure: rows and events in, rows out; `ingest.store.sessions` reads and saves.
+
+A session that the sender names is all events of that name. Another is found by inactivity: an event within
+the site's gap (30 minutes) of a visitor's session belongs to it; one that lies within the gap of two joins
+them. Midnight means nothing. The fold gives the same sessions for any order and any batches of the same
+events: sums, minima and maxima only, and ties of time are broken by the event's id.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from ingest.event import PAGEVIEW, Batch, Event, meaning_of
+from ingest.hashing import digest
+from ingest.sites import KnownSite
+
+Key = tuple[int, int]  # site, session
+
+
+class Placed(msgspec.Struct):
+    """An event on its way into the tables, with the batch it came in and, once folded, its session."""
+
+    site: KnownSite
+    event: Event
+    batch: Batch
+    ts: datetime
+    session_id: int = 0
+
+    @classmethod
+    def of(cls, site: KnownSite, event: Event, batch: Batch) -> "Placed":
+        return cls(site, event, batch, datetime.fromtimestamp(event.ts, UTC))
+
+    @property
+    def order(self) -> tuple[datetime, UUID]:
+        return self.ts, self.event.id
+
+
+class Origin(msgspec.Struct, omit_defaults=True):
+    """What a session takes whole from its first event: from where, and with what."""
+
+    source: str = "Direct"
+    channel: str = "Direct"
+    hostname: str | None = None
+    referrer: str | None = None
+    utm_source: str | None = None
+    utm_medium: str | None = None
+    utm_campaign: str | None = None
+    utm_term: str | None = None
+    utm_content: str | None = None
+    click_ids: dict[str, str] | None = None
+    device: str | None = None
+    browser: str | None = None
+    browser_version: str | None = None
+    os: str | None = None
+    os_version: str | None = None
+    user_agent: str | None = None
+    screen: str | None = None
+    viewport: str | None = None
+    language: str | None = None
+    timezone: str | None = None
+    color_scheme: str | None = None
+    connection: str | None = None
+    country: str | None = None
+    region: str | None = None
+    city: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+
+
+class SessionRow(Origin):
+    """A row of `ingest_session`, under the columns' names; see the model for their meaning."""
+
+    site_id: int = 0
+    id: int = 0
+    visitor_id: int = 0
+    user_id: str | None = None
+    user_at: datetime | None = None
+    is_derived: bool = False
+    is_new_visitor: bool = False
+    seen_from: datetime = datetime.max.replace(tzinfo=UTC)
+    seen_until: datetime = datetime.min.replace(tzinfo=UTC)
+    started_at: datetime = datetime.max.replace(tzinfo=UTC)
+    last_activity: datetime = datetime.min.replace(tzinfo=UTC)
+    first_event: UUID = UUID(int=0)
+    entry_at: datetime | None = None
+    entry_page: str | None = None
+    exit_at: datetime | None = None
+    exit_page: str | None = None
+    page_views: int = 0
+    events: int = 0
+    interactive: int = 0
+    impressions: int = 0
+    interactions: int = 0
+    errors: int = 0
+    engaged_ms: int = 0
+    scroll: int = 0
+    revenue: float = 0.0
+    is_bounce: bool = False
+
+    @property
+    def key(self) -> Key:
+        return self.site_id, self.id
+
+    @property
+    def first(self) -> tuple[bool, datetime, UUID]:
+        """Orders first events: one that counts before one that does not, then by time, then by id."""
+        return self.events == 0, self.started_at, self.first_event
+
+
+COLUMNS = SessionRow.__struct_fields__
+ORIGIN = Origin.__struct_fields__
+
+
+class Folded(NamedTuple):
+    """What a fold changed. `joined` maps a session that is no more to the one that took it in."""
+
+    new: list[SessionRow]
+    changed: list[SessionRow]
+    joined: dict[Key, SessionRow]
+    moments: set[tuple[KnownSite, datetime]]  # whose hours have other figures now
+
+
+class Fold:
+    """One fold over the sessions that its events may touch.
+
+    LOADED must hold the named sessions of the events and, of their visitors, every session whose span comes
+    within the gap of an event. ORIGIN_OF gives what a session takes from its first event; it is asked only
+    for events that come first.
+    """
+
+    def __init__(self, loaded: Iterable[SessionRow], origin_of: Callable[[Placed], Origin]) -> None:
+        self.origin_of = origin_of
+        self.rows: dict[Key, SessionRow] = {}
+        self.of_visitor: dict[Key, list[SessionRow]] = defaultdict(list)
+        self.stored: set[Key] = set()
+        self.touched: dict[Key, None] = {}
+        self.joined: dict[Key, Key] = {}
+        self.moments: set[tuple[KnownSite, datetime]] = set()
+        for row in loaded:
+            self._hold(row)
+            self.stored.add(row.key)
+
+    def add(self, events: Iterable[Placed]) -> Folded:
+        """Folds the events, sets their `session_id` and says what changed."""
+        placed = sorted(events, key=lambda item: item.order)
+        for item in placed:
+            row = self._row_of(item)
+            self._count(row, item)
+            item.session_id = row.id
+            self.touched[row.key] = None
+        for item in placed:
+            item.session_id = self._last((item.site.id, item.session_id))[1]
+            self.moments |= {
+                (item.site, item.ts),
+                (item.site, self.rows[item.site.id, item.session_id].started_at),
+            }
+        return self._outcome()
+
+    def _outcome(self) -> Folded:
+        rows = [self.rows[key] for key in self.touched if key in self.rows]
+        return Folded(
+            [row for row in rows if row.key not in self.stored],
+            [row for row in rows if row.key in self.stored],
+            {key: self.rows[self._last(key)] for key in self.joined if key in self.stored},
+            self.moments,
+        )
+
+    def _hold(self, row: SessionRow) -> SessionRow:
+        self.rows[row.key] = row
+        self.of_visitor[row.site_id, row.visitor_id].append(row)
+        return row
+
+    def _last(self, key: Key) -> Key:
+        while key in self.joined:
+            key = self.joined[key]
+        return key
+
+    def _row_of(self, item: Placed) -> SessionRow:
+        if item.event.session_id is None:
+            return self._by_inactivity(item)
+        known = self.rows.get((item.site.id, item.event.session_id))
+        return known or self._begin(item, item.event.session_id, is_derived=False)
+
+    def _by_inactivity(self, item: Placed) -> SessionRow:
+        gap = timedelta(seconds=item.site.session_seconds)
+        near = [
+            row
+            for row in self.of_visitor[item.site.id, item.event.visitor_id]
+            if row.seen_from - gap <= item.ts <= row.seen_until + gap
+        ]
+        if not near:
+            return self._begin(item, _derived_id(item), is_derived=True)
+        # A session that the sender named is joined with no other: its name says what belongs to it.
+        named = [row for row in near if not row.is_derived]
+        if named:
+            return min(named, key=lambda row: (abs(row.seen_until - item.ts), row.id))
+        near.sort(key=lambda row: (row.seen_from, row.id))
+        for other in near[1:]:
+            self._join(item.site, near[0], other)
+        return near[0]
+
+    def _begin(self, item: Placed, id_: int, *, is_derived: bool) -> SessionRow:
+        return self._hold(
+            SessionRow(site_id=item.site.id, id=id_, visitor_id=item.event.visitor_id, is_derived=is_derived)
+        )
+
+    def _join(self, site: KnownSite, into: SessionRow, other: SessionRow) -> None:
+        self.moments |= {(site, other.started_at), (site, into.started_at)}
+        merge(into, other)
+        self.joined[other.key] = into.key
+        self.touched[into.key] = None
+        del self.rows[other.key]
+        self.of_visitor[other.site_id, other.visitor_id].remove(other)
+
+    def _count(self, row: SessionRow, item: Placed) -> None:
+        """As merging a session of this one event; its origin is found only if it comes first."""
+        one = of_one(item)
+        if one.first < row.first:
+            if row.seen_from <= row.seen_until:  # not just begun: its start moves
+                self.moments.add((item.site, row.started_at))
+            take_origin(one, self.origin_of(item))
+        merge(row, one)
+
+
+def of_one(item: Placed) -> SessionRow:
+    """The session of a single event, without its origin."""
+    event, meaning = item.event, meaning_of(item.event.name, item.event.category)
+    row = SessionRow(
+        seen_from=item.ts,
+        seen_until=item.ts,
+        started_at=item.ts,
+        last_activity=item.ts,
+        first_event=event.id,
+        user_id=event.user_id,
+        user_at=item.ts if event.user_id else None,
+        events=int(meaning.counts),
+        interactive=int(meaning.ends_bounce),
+        engaged_ms=event.engaged_ms or 0,
+        scroll=event.scroll or 0,
+        revenue=(event.value or 0.0) if event.currency else 0.0,
+    )
+    if meaning.counter:
+        setattr(row, meaning.counter, 1)
+    if event.name == PAGEVIEW and event.path:
+        row.entry_at = row.exit_at = item.ts
+        row.entry_page = row.exit_page = event.path
+    return row
+
+
+SUMS = (
+    "page_views",
+    "events",
+    "interactive",
+    "impressions",
+    "interactions",
+    "errors",
+    "engaged_ms",
+    "revenue",
+)
+
+
+def merge(into: SessionRow, other: SessionRow) -> None:
+    """Makes INTO the session of both rows' events. Commutative and associative."""
+    counted = [row for row in (into, other) if row.events] or [into, other]
+    if other.first < into.first:
+        take_origin(into, other)
+        into.first_event = other.first_event
+    started, ended = min(row.started_at for row in counted), max(row.last_activity for row in counted)
+    into.started_at, into.last_activity = started, ended
+    into.seen_from = min(into.seen_from, other.seen_from)
+    into.seen_until = max(into.seen_until, other.seen_until)
+    _merge_pages(into, other)
+    if other.user_at and (not into.user_at or (other.user_at, other.user_id) > (into.user_at, into.user_id)):
+        into.user_id, into.user_at = other.user_id, other.user_at
+    for name in SUMS:
+        setattr(into, name, getattr(into, name) + getattr(other, name))
+    into.scroll = max(into.scroll, other.scroll)
+    into.is_bounce = into.page_views == 1 and into.interactive == 0
+
+
+def _merge_pages(into: SessionRow, other: SessionRow) -> None:
+    entries = [(row.entry_at, row.entry_page) for row in (into, other) if row.entry_at and row.entry_page]
+    exits = [(row.exit_at, row.exit_page) for row in (into, other) if row.exit_at and row.exit_page]
+    if entries:
+        into.entry_at, into.entry_page = min(entries)
+        into.exit_at, into.exit_page = max(exits)
+
+
+def take_origin(row: SessionRow, origin: Origin) -> None:
+    for name in ORIGIN:
+        setattr(row, name, getattr(origin, name))
+
+
+def _derived_id(item: Placed) -> int:
+    """From the visitor and the first event seen of it; stays when earlier ones arrive."""
+    return digest(item.site.secret, f"derived\0{item.event.visitor_id}\0{item.event.id}")
+
+
+def as_tuple(row: SessionRow, dump: Callable[[Any], Any]) -> tuple[Any, ...]:
+    """In the order of COLUMNS; DUMP wraps what is stored as JSON."""
+    values = msgspec.structs.asdict(row)
+    if values["click_ids"] is not None:
+        values["click_ids"] = dump(values["click_ids"])
+    return tuple(values[name] for name in COLUMNS)

@@ -1,0 +1,111 @@
+"""`ingest_session`: the rows a fold may touch, locked, and what the fold made of them."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from ingest.sessions import COLUMNS, Folded, Key, Placed, SessionRow, as_tuple
+
+NAMES = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
+
+BY_NAME = sql.SQL("""
+SELECT {columns} FROM ingest_session s
+JOIN unnest(%(sites)s::bigint[], %(ids)s::bigint[]) AS sought(a, b) ON s.site_id = a AND s.id = b
+ORDER BY s.site_id, s.id FOR UPDATE OF s
+""").format(columns=NAMES)
+
+BY_VISITOR = sql.SQL("""
+SELECT {columns} FROM ingest_session s
+JOIN unnest(%(sites)s::bigint[], %(visitors)s::bigint[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+  AS sought(a, b, c, d) ON s.site_id = a AND s.visitor_id = b AND s.seen_until >= c AND s.seen_from <= d
+ORDER BY s.site_id, s.id FOR UPDATE OF s
+""").format(columns=NAMES)
+
+
+def load(conn: psycopg.Connection, items: list[Placed]) -> list[SessionRow]:
+    """Every stored session that folding ITEMS may touch, locked until the transaction ends."""
+    named = {(item.site.id, item.event.session_id) for item in items if item.event.session_id is not None}
+    spans = _spans(item for item in items if item.event.session_id is None)
+    found: dict[Key, SessionRow] = {}
+    with conn.cursor(row_factory=class_row(SessionRow)) as cursor:
+        if named:
+            values = {"sites": [site for site, _ in named], "ids": [id_ for _, id_ in named]}
+            found |= {row.key: row for row in cursor.execute(BY_NAME, values)}
+        if spans:
+            values = {
+                "sites": [site for site, _ in spans],
+                "visitors": [visitor for _, visitor in spans],
+                "starts": [start for start, _ in spans.values()],
+                "ends": [end for _, end in spans.values()],
+            }
+            found |= {row.key: row for row in cursor.execute(BY_VISITOR, values)}
+    return list(found.values())
+
+
+def _spans(items: Iterable[Placed]) -> dict[Key, tuple[datetime, datetime]]:
+    """By site and visitor: from when to when a session could hold one of the events."""
+    spans: dict[Key, tuple[datetime, datetime]] = {}
+    for item in items:
+        gap, key = timedelta(seconds=item.site.session_seconds), (item.site.id, item.event.visitor_id)
+        start, end = spans.get(key, (item.ts, item.ts))
+        spans[key] = min(start, item.ts - gap), max(end, item.ts + gap)
+    return spans
+
+
+INSERT = sql.SQL("COPY ingest_session ({columns}) FROM STDIN").format(columns=NAMES)
+STAGE = sql.SQL("COPY changed_session ({columns}) FROM STDIN").format(columns=NAMES)
+MAKE_STAGE = (
+    "CREATE TEMP TABLE IF NOT EXISTS changed_session (LIKE ingest_session INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
+)
+UPDATE = sql.SQL("""
+UPDATE ingest_session s SET ({columns}) = ROW({values})
+FROM changed_session c WHERE s.site_id = c.site_id AND s.id = c.id
+""").format(columns=NAMES, values=sql.SQL(", ").join(sql.Identifier("c", name) for name in COLUMNS))
+DELETE = """
+DELETE FROM ingest_session s USING unnest(%s::bigint[], %s::bigint[]) AS gone(a, b)
+WHERE s.site_id = a AND s.id = b
+"""
+
+
+def save(conn: psycopg.Connection, folded: Folded) -> None:
+    if folded.joined:
+        conn.execute(DELETE, ([key[0] for key in folded.joined], [key[1] for key in folded.joined]))
+    if folded.new:
+        _copy(conn, INSERT, folded.new)
+    if folded.changed:
+        conn.execute(MAKE_STAGE)
+        _copy(conn, STAGE, folded.changed)
+        conn.execute(UPDATE)
+        conn.execute("TRUNCATE changed_session")  # the caller's transaction may go on
+
+
+UNMARK = """
+UPDATE ingest_session s SET is_new_visitor = false
+FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS moved(a, b, c)
+WHERE s.site_id = a AND s.visitor_id = b AND s.is_new_visitor AND s.seen_from > c
+RETURNING s.site_id, s.started_at
+"""
+
+
+def unmark_new(conn: psycopg.Connection, moved: dict[Key, datetime]) -> list[tuple[int, datetime]]:
+    """Visitors turned out to have been there earlier: their later sessions are no longer a new visitor's.
+
+    Returns site and start of the sessions that changed.
+    """
+    values = [key[0] for key in moved], [key[1] for key in moved], list(moved.values())
+    return conn.execute(UNMARK, values).fetchall()
+
+
+def _copy(conn: psycopg.Connection, statement: sql.Composed, rows: list[SessionRow]) -> None:
+    with conn.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in sorted(rows, key=lambda row: row.key):
+            copy.write_row(as_tuple(row, _json))
+
+
+def _json(value: Any) -> Jsonb:
+    return Jsonb(value)

@@ -1,0 +1,41 @@
+"""Periodic work of the write side. Every task may run twice, or two at once, and changes nothing then."""
+
+import logging
+from datetime import UTC, datetime
+
+from celery import shared_task
+from django.conf import settings
+from django.db import connection
+
+from ingest import partitions, writer
+from ingest.enrich import visitor
+
+log = logging.getLogger(__name__)
+
+
+@shared_task
+def make_partitions() -> None:
+    made = partitions.ensure(writer.connected(), partitions.ahead(datetime.now(UTC), settings.INGEST_PARTITIONS_AHEAD))
+    log.info("Made %d partitions.", len(made))
+
+
+@shared_task
+def rotate_salts() -> None:
+    today = datetime.now(UTC).date()
+    visitor.salt_of(today)
+    log.info("Deleted %d salts.", visitor.forget_salts(today))
+
+
+# A mark says "count this hour again"; the youngest of several says it for all. Younger ones that are not
+# committed yet are not seen here, and stay.
+COMPACT = """
+DELETE FROM ingest_dirty_hour old USING ingest_dirty_hour young
+WHERE old.site_id = young.site_id AND old.hour = young.hour AND old.id < young.id
+"""
+
+
+@shared_task
+def compact_dirty_hours() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(COMPACT)
+        log.info("Removed %d repeated marks.", cursor.rowcount)

@@ -1,0 +1,129 @@
+"""From batches to rows: one transaction for many batches, the same for the stream, the direct road, imports.
+
+A batch may come any number of times: events that are stored already are counted as duplicates and change
+nothing. Order inside the transaction: what is stored (events), who (visitors, whose rows are the lock),
+sessions, events, marks.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import psycopg
+from django.db import connection
+
+from ingest import partitions, sites
+from ingest.enrich.origin import origin_of
+from ingest.event import Batch
+from ingest.sessions import Fold, Placed
+from ingest.sites import KnownSite
+from ingest.store import events, marks, sessions, visitors
+
+log = logging.getLogger(__name__)
+ATTEMPTS = 6
+
+# Another writer was quicker, or a day's partition is missing (check_violation): the same again is right.
+AGAIN = (
+    psycopg.errors.UniqueViolation,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.SerializationFailure,
+    psycopg.errors.CheckViolation,
+)
+
+
+class Written(NamedTuple):
+    stored: int
+    duplicates: int
+
+
+def write(batches: list[Batch], inside: Callable[[psycopg.Connection], None] | None = None) -> Written:
+    """Writes the batches whole or not at all. INSIDE is called in the transaction, before anything is written.
+
+    Raises psycopg.Error or django.db.DatabaseError when the database refuses.
+    """
+    conn = connected()
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with conn.transaction():
+                if inside is not None:
+                    inside(conn)
+                return _write(conn, batches)
+        except AGAIN as error:
+            if attempt == ATTEMPTS:
+                raise
+            log.info("Writing again after %s.", type(error).__name__)
+            if isinstance(error, psycopg.errors.CheckViolation):
+                partitions.ensure(conn, partitions.days_of(_moments(batches)))
+    raise AssertionError("unreachable")
+
+
+def connected() -> psycopg.Connection:
+    """This thread's connection, made anew when the server has ended it."""
+    if connection.connection is not None and connection.connection.closed:
+        connection.close()
+    connection.ensure_connection()
+    return connection.connection
+
+
+def _moments(batches: list[Batch]) -> set[datetime]:
+    return {datetime.fromtimestamp(event.ts, UTC) for batch in batches for event in batch.events}
+
+
+def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
+    lines = marks.refused_at_the_door(batches)
+    items, repeated = _unrepeated(_placed(batches, lines))
+    found = events.stored(conn, items) if items else set()
+    new = [item for item in items if (item.site.id, item.event.id) not in found]
+    repeated += [item for item in items if (item.site.id, item.event.id) in found]
+    if new:
+        _store(conn, new)
+    lines.update(marks.line_of(item.batch, "stored") for item in new)
+    lines.update(marks.line_of(item.batch, "duplicate") for item in repeated)
+    marks.count(conn, lines)
+    return Written(len(new), len(repeated))
+
+
+def _placed(batches: list[Batch], lines: Counter[marks.Line]) -> list[Placed]:
+    """The events with their sites, in order of time. Those of a site that was deleted since are counted out."""
+    placed = []
+    for batch in batches:
+        site = sites.by_id(batch.site_id)
+        if site is None:
+            log.warning("Dropping %d events of site %d, which is no more.", len(batch.events), batch.site_id)
+            continue
+        placed += [Placed.of(site, event, batch) for event in batch.events]
+    return sorted(placed, key=lambda item: item.order)
+
+
+def _unrepeated(items: list[Placed]) -> tuple[list[Placed], list[Placed]]:
+    once: dict[events.Id, Placed] = {}
+    repeated = []
+    for item in items:
+        if once.setdefault((item.site.id, item.event.id), item) is not item:
+            repeated.append(item)
+    return list(once.values()), repeated
+
+
+def _store(conn: psycopg.Connection, items: list[Placed]) -> None:
+    """Writes new events and all that follows from them."""
+    firsts = visitors.save(conn, items)
+    folded = Fold(sessions.load(conn, items), origin_of).add(items)
+    for row in (*folded.new, *folded.changed):
+        row.is_new_visitor = row.seen_from <= firsts.at.get((row.site_id, row.visitor_id), row.seen_from)
+    sessions.save(conn, folded)
+    for key, into in folded.joined.items():
+        events.move(conn, key, into)
+    events.insert(conn, items, datetime.now(UTC))
+    marks.dirty(conn, folded.moments | _no_longer_new(conn, items, firsts))
+
+
+def _no_longer_new(
+    conn: psycopg.Connection, items: list[Placed], firsts: visitors.Firsts
+) -> set[tuple[KnownSite, datetime]]:
+    if not firsts.moved:
+        return set()
+    known = {item.site.id: item.site for item in items}
+    changed = sessions.unmark_new(conn, {key: firsts.at[key] for key in firsts.moved})
+    return {(known[site_id], started_at) for site_id, started_at in changed}
