@@ -120,6 +120,7 @@ class Event(msgspec.Struct, omit_defaults=True):
     ts: float
     visitor_id: int
     session_id: int | None = None  # None: by inactivity
+    is_timed: bool = True  # False: the sender gave no time, `ts` is that of arrival
     sent_ts: float | None = None  # as the client sent it, where `ts` was corrected
     category: str | None = None
     label: str | None = None

@@ -134,7 +134,8 @@ def backlog() -> int:
 
 def shortcomings() -> list[str]:
     """Why this Redis must not carry the stream: sentences, none when it may."""
-    values = client().config_get("maxmemory-policy", "appendonly")
+    # Redis 6.2 takes one name at a time.
+    values = {**client().config_get("maxmemory-policy"), **client().config_get("appendonly")}
     found = []
     if values.get("maxmemory-policy") != "noeviction":
         found.append(

@@ -84,12 +84,13 @@ def parse_event(raw: Any, clock: Clock, index: int = 0, batch_id: uuid.UUID | No
     name = fields.event_name(raw)
     page = fields.url(raw)
     properties = fields.properties(raw)
-    said, happened = _times(raw, clock)
+    said, happened = _times(raw, clock, index)
     event = Event(
         id=fields.event_id(raw) or _derived_id(batch_id, index),
         name=name,
         ts=happened,
         visitor_id=0,
+        is_timed=said is not None,
         sent_ts=said if said != happened else None,
         label=fields.text(raw, "label"),
         category=fields.text(raw, "category"),
@@ -127,11 +128,11 @@ def _uuid_of(value: str) -> uuid.UUID:
     return uuid.uuid5(NAMESPACE, fields.mended(value))
 
 
-def _times(raw: dict[str, Any], clock: Clock) -> tuple[float | None, float]:
+def _times(raw: dict[str, Any], clock: Clock, index: int) -> tuple[float | None, float]:
     """The time as sent, and the time kept: by the server's clock, never ahead of it."""
     said = fields.moment(raw)
     if said is None:
-        return None, clock.received_at
+        return None, clock.received_at + index / 1e6  # a batch without times keeps its order
     happened = said + _skew(said, clock)
     if clock.oldest is not None and happened < clock.received_at - clock.oldest:
         raise Rejected("too_old", f"timestamp is over {clock.oldest / 86_400:.0f} days old.")

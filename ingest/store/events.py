@@ -27,7 +27,7 @@ FAR_BACK, FAR_AHEAD = timedelta(days=8), timedelta(days=1)
 def has_own_time(item: Placed) -> bool:
     """Whether a repeat of the event would carry the same time. One without a time, or with a corrected one,
     may have been stored on any day that is accepted."""
-    return item.batch.is_import or (item.event.sent_ts is None and item.event.ts != item.batch.received_at)
+    return item.batch.is_import or (item.event.is_timed and item.event.sent_ts is None)
 
 
 FIND = """
