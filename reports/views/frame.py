@@ -1,0 +1,103 @@
+"""What stands around every page: site switcher, navigation, live count, shortcuts. Ready to print."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.urls import reverse
+
+from ingest.models import Site
+
+DIGITS = 9  # sites that a single key opens
+
+KEYS = (
+    (
+        "Period",
+        (
+            ("Today", ("D",)),
+            ("Yesterday", ("E",)),
+            ("Last 24 hours", ("H",)),
+            ("Last 7 days", ("W",)),
+            ("Last 30 days", ("T",)),
+            ("Month to date", ("M",)),
+            ("Last month", ("P",)),
+            ("Year to date", ("Y",)),
+            ("Last 12 months", ("L",)),
+            ("All time", ("A",)),
+            ("Custom", ("C",)),
+            ("Period before and after", ("←", "→")),
+        ),
+    ),
+    (
+        "Page",
+        (
+            ("Interval of the chart", ("I",)),
+            ("Comparison on or off", ("X",)),
+            ("Clear the filters", ("Esc",)),
+            ("Search a list", ("/",)),
+            ("All sites", ("0",)),
+            ("First to ninth site", ("1", "9")),
+            ("This help", ("?",)),
+        ),
+    ),
+)
+
+
+def tile(name: str) -> str:
+    """The letter that stands for a name: its first letter or digit."""
+    return next((sign.upper() for sign in name if sign.isalnum()), "–")
+
+
+def _switcher(sites: Sequence[Site], site: Site | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": entry.name,
+            "tile": tile(entry.name),
+            "url": reverse("overview", args=[entry.key]),
+            "digit": number if number <= DIGITS else "",
+            "is_current": site is not None and entry.pk == site.pk,
+        }
+        for number, entry in enumerate(sites, start=1)
+    ]
+
+
+def _nav(site: Site, current: str) -> list[dict[str, Any]]:
+    items = (("overview", "Overview", "bars"), ("setup", "Install", "code"))
+    return [
+        {
+            "label": label,
+            "icon": icon,
+            "url": reverse(name, args=[site.key]),
+            "is_current": name == current,
+        }
+        for name, label, icon in items
+    ]
+
+
+def _note(sites: Sequence[Site], site: Site) -> str:
+    place = next((number for number, entry in enumerate(sites, start=1) if entry.pk == site.pk), 0)
+    return f"{place} of {len(sites)} sites" if len(sites) > 1 else site.domain
+
+
+def live(visitors: int) -> dict[str, Any]:
+    """The count beside the title; at none the dot is grey."""
+    words = "visitor now" if visitors == 1 else "visitors now"
+    return {"is_on": visitors > 0, "text": f"{visitors:,} {words}" if visitors else "Nobody now", "visitors": visitors}
+
+
+def context(
+    sites: Sequence[Site], current: str, site: Site | None = None, visitors: int | None = None
+) -> dict[str, Any]:
+    """`current` names the page; `visitors` is left out where no live count stands."""
+    return {
+        "site": site,
+        "tile": tile(site.name) if site else "",
+        "note": _note(sites, site) if site else "",
+        "current": current,
+        "switcher": _switcher(sites, site),
+        "nav": _nav(site, current) if site else [],
+        "live": live(visitors) if visitors is not None else None,
+        "keys": [
+            {"title": title, "entries": [{"label": label, "caps": caps} for label, caps in entries]}
+            for title, entries in KEYS
+        ],
+    }
