@@ -1,0 +1,229 @@
+"""The writer's transaction, on a real PostgreSQL."""
+
+import random
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ingest import partitions, sites, writer
+from ingest.event import Batch, Context, Event
+from ingest.models import Site
+from ingest.writer import write
+
+NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
+CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
+
+
+@pytest.fixture
+def shop(db: None) -> Iterator[Site]:
+    sites.forget()
+    partitions.ensure(writer.connected(), partitions.ahead(datetime.now(UTC), 1))
+    partitions.ensure(writer.connected(), [NOW.date() - timedelta(days=1)])
+    yield Site.objects.create(name="Shop", domain="shop.example.com", timezone="Asia/Kathmandu")
+    sites.forget()
+
+
+def event(minute: float = 0, name: str = "pageview", **fields: Any) -> Event:
+    values = {"id": uuid.uuid4(), "name": name, "ts": NOW.timestamp() + minute * 60, "visitor_id": 7, **fields}
+    return Event(**values)
+
+
+def batch(site: Site, *events: Event, **fields: Any) -> Batch:
+    values = {"received_at": NOW.timestamp() + 3600, "context": Context(user_agent=CHROME), **fields}
+    return Batch(site_id=site.pk, events=list(events), **values)
+
+
+def rows(query: str, *values: object) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall()
+
+
+def counts() -> dict[tuple[str, str], int]:
+    return {(outcome, reason): n for outcome, reason, n in rows("SELECT outcome, reason, events FROM ingest_count")}
+
+
+def test_it_works(shop: Site) -> None:
+    written = write([batch(shop, event(0, path="/"), event(1, path="/pricing"), event(2, "signup"))])
+    assert written == (3, 0)
+    assert rows("SELECT page_views, events, entry_page, exit_page FROM ingest_session") == [(2, 3, "/", "/pricing")]
+    assert rows("SELECT count(DISTINCT session_id) FROM ingest_event") == [(1,)]
+    assert counts() == {("stored", ""): 3}
+
+
+def test_the_same_batch_twice_changes_nothing(shop: Site) -> None:
+    one = batch(shop, event(0, path="/"), event(1))
+    write([one])
+    before = rows("SELECT * FROM ingest_session")
+    assert write([one]) == (0, 2)
+    assert rows("SELECT * FROM ingest_session") == before
+    assert counts() == {("stored", ""): 2, ("duplicate", ""): 2}
+
+
+def test_the_same_event_twice_in_a_batch_is_stored_once(shop: Site) -> None:
+    once = event()
+    assert write([batch(shop, once, once)]) == (1, 1)
+
+
+def test_a_repeat_on_another_clock_is_found_in_any_partition(shop: Site) -> None:
+    once = event()
+    write([batch(shop, once)])
+    moved = event(-1500, id=once.id, sent_ts=NOW.timestamp())
+    assert write([batch(shop, moved)]) == (0, 1)
+
+
+def test_a_repeat_with_another_time_of_the_same_day_is_no_error(shop: Site) -> None:
+    once = event()
+    write([batch(shop, once)])
+    assert write([batch(shop, event(300, id=once.id))]) == (0, 1)
+
+
+def test_a_repeat_across_midnight_is_found(shop: Site) -> None:
+    once = event(12 * 60 - 0.1)
+    write([batch(shop, once)])
+    assert write([batch(shop, event(12 * 60 + 0.1, id=once.id))]) == (0, 1)
+
+
+def test_one_id_for_two_sites_is_two_events(shop: Site) -> None:
+    other = Site.objects.create(name="Other", domain="other.example.com")
+    once = event()
+    assert write([batch(shop, once), batch(other, once)]) == (2, 0)
+
+
+def test_a_missing_day_is_made(shop: Site) -> None:
+    long_ago = datetime(2015, 5, 17, 10, tzinfo=UTC)
+    old = event(ts=long_ago.timestamp())
+    assert write([batch(shop, old, is_import=True)]) == (1, 0)
+    assert long_ago.date() in partitions.existing(writer.connected())
+
+
+def test_visitors_get_the_next_numbers_of_their_site(shop: Site) -> None:
+    write([batch(shop, event(visitor_id=5), event(visitor_id=9))])
+    write([batch(shop, event(visitor_id=9), event(visitor_id=1))])
+    assert rows("SELECT number FROM ingest_visitor ORDER BY number") == [(1,), (2,), (3,)]
+    assert rows("SELECT allocated FROM ingest_visitor_number") == [(3,)]
+
+
+def test_identify_names_the_visitors_user_and_keeps_the_properties(shop: Site) -> None:
+    write([batch(shop, event(0, "identify", user_id="u1", user_properties={"plan": "pro"}))])
+    write([batch(shop, event(1, "identify", user_id="u1", user_properties={"team": 4}))])
+    assert rows("SELECT user_id, properties FROM ingest_visitor") == [("u1", '{"plan": "pro", "team": 4}')]
+
+
+def test_a_late_word_about_the_user_does_not_win(shop: Site) -> None:
+    write([batch(shop, event(5, user_id="new"))])
+    write([batch(shop, event(0, user_id="old"))])
+    assert rows("SELECT user_id FROM ingest_visitor") == [("new",)]
+
+
+def test_only_the_first_session_is_a_new_visitors(shop: Site) -> None:
+    write([batch(shop, event(0), event(60))])
+    assert rows("SELECT is_new_visitor FROM ingest_session ORDER BY started_at") == [(True,), (False,)]
+
+
+def test_a_late_earlier_session_takes_the_new_visitor_over(shop: Site) -> None:
+    write([batch(shop, event(60))])
+    write([batch(shop, event(0))])
+    assert rows("SELECT is_new_visitor FROM ingest_session ORDER BY started_at") == [(True,), (False,)]
+
+
+def test_a_late_event_joins_two_stored_sessions(shop: Site) -> None:
+    write([batch(shop, event(0, path="/a"), event(50, path="/c"))])
+    write([batch(shop, event(25, path="/b"))])
+    assert rows("SELECT page_views, entry_page, exit_page FROM ingest_session") == [(3, "/a", "/c")]
+    assert rows("SELECT count(DISTINCT session_id) FROM ingest_event") == [(1,)]
+
+
+def test_the_hours_of_the_sites_own_clock_are_marked(shop: Site) -> None:
+    write([batch(shop, event(0), event(20))])
+    hours = [hour for (hour,) in rows("SELECT DISTINCT hour FROM ingest_dirty_hour ORDER BY hour")]
+    assert [(hour.hour, hour.minute) for hour in hours] == [(11, 15), (12, 15)]
+
+
+def test_refused_events_are_counted_with_their_reasons(shop: Site) -> None:
+    write([batch(shop, outcomes={"dropped": {"bot": 2}, "rejected": {"too_old": 1}})])
+    assert counts() == {("dropped", "bot"): 2, ("rejected", "too_old"): 1}
+
+
+def test_events_of_a_deleted_site_stop_nothing(shop: Site) -> None:
+    gone = batch(shop, event())
+    gone.site_id = 999_999_999
+    assert write([gone, batch(shop, event())]) == (1, 0)
+
+
+def test_what_happens_inside_is_undone_with_the_rest(shop: Site) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write([batch(shop, event())], refuse)
+    assert rows("SELECT count(*) FROM ingest_event") == [(0,)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_writers_at_once_store_each_event_once_and_one_session(shop: Site) -> None:
+    same = [event(minute, visitor_id=minute % 3) for minute in range(20)]
+
+    def run() -> None:
+        mixed = same[:]
+        random.shuffle(mixed)
+        for start in range(0, 20, 4):
+            write([batch(shop, *mixed[start : start + 4])])
+        connection.close()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert rows("SELECT count(*), count(DISTINCT id) FROM ingest_event") == [(20, 20)]
+    assert rows("SELECT count(*), sum(page_views) FROM ingest_session") == [(3, 20)]
+    assert rows("SELECT count(*), max(number) FROM ingest_visitor") == [(3, 3)]
+
+
+SESSION_FIGURES = """
+SELECT visitor_id, seen_from, seen_until, started_at, last_activity, entry_page, exit_page, page_views, events,
+       is_bounce, is_new_visitor, source, browser FROM ingest_session ORDER BY 1, 2
+"""
+RECOUNT = """
+SELECT s.id FROM ingest_session s JOIN ingest_event e ON e.site_id = s.site_id AND e.session_id = s.id
+GROUP BY s.site_id, s.id, s.page_views
+HAVING s.page_views <> count(*) FILTER (WHERE e.name = 'pageview')
+"""
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(st.integers(0, 200), st.integers(1, 2), st.booleans()), min_size=1, max_size=10),
+    st.randoms(use_true_random=False),
+    st.integers(1, 4),
+)
+def test_any_order_batches_and_repeats_store_the_same(
+    shop: Site, drawn: list[tuple[int, int, bool]], chance: random.Random, parts: int
+) -> None:
+    items = [
+        event(minute, "pageview" if page else "engagement", visitor_id=visitor, path=f"/{number}")
+        for number, (minute, visitor, page) in enumerate(drawn)
+    ]
+    _clear()
+    write([batch(shop, *items)])
+    expected = rows(SESSION_FIGURES)
+    _clear()
+    mixed = items + items[: len(items) // 2]
+    chance.shuffle(mixed)
+    for start in range(parts):
+        write([batch(shop, *mixed[start::parts])])
+    assert rows(SESSION_FIGURES) == expected
+    assert rows(RECOUNT) == []
+
+
+def _clear() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ingest_event; DELETE FROM ingest_session; DELETE FROM ingest_visitor")
