@@ -1,6 +1,7 @@
 """A person who can log in, from the terminal."""
 
 import json
+import os
 import secrets
 from typing import Any
 
@@ -8,7 +9,6 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.core.validators import validate_email
 
-from analytics_site import env
 from reports.models import User
 
 
@@ -23,7 +23,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> str:
         email, password = (
             options["email"].lower(),
-            env.text("FOOTFALL_OWNER_PASSWORD") or secrets.token_urlsafe(12),
+            os.environ.get("FOOTFALL_OWNER_PASSWORD") or secrets.token_urlsafe(12),
         )
         try:
             validate_email(email)
