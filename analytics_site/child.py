@@ -46,9 +46,7 @@ def hold(path: str, seconds: float = LOCK_SECONDS) -> None:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > end:
-                sys.exit(
-                    f"{path}: is held by processes that did not end within {seconds:.0f} s. End them first."
-                )
+                sys.exit(f"{path}: is held by processes that did not end within {seconds:.0f} s. End them first.")
             time.sleep(0.05)
 
 
@@ -69,9 +67,7 @@ def parse(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
     split = arguments.index("--")
     options = dict(zip(arguments[:split:2], arguments[1:split:2], strict=True))
     if unknown := options.keys() - OPTIONS:
-        raise ValueError(
-            f"{', '.join(sorted(unknown))}: no such option. Allowed: {', '.join(sorted(OPTIONS))}."
-        )
+        raise ValueError(f"{', '.join(sorted(unknown))}: no such option. Allowed: {', '.join(sorted(OPTIONS))}.")
     return options, arguments[split + 1 :]
 
 

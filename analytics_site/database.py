@@ -23,7 +23,7 @@ def from_url(url: str | None) -> dict[str, Any]:
         ) from error
     options = {name: value for name, value in parts.items() if name not in NAMES}
     return {
-        "ENGINE": "django.db.backends.postgresql" if url else "django.db.backends.dummy",
+        "ENGINE": "django.db.backends.postgresql" if url else "analytics_site.no_database",
         **{NAMES[name]: str(value) for name, value in parts.items() if name in NAMES},
         "CONN_MAX_AGE": 60,
         "CONN_HEALTH_CHECKS": True,

@@ -23,9 +23,7 @@ class Account:
     uid: int
     gid: int
 
-    def command(
-        self, program: list[str], folder: Path, stop: str = "TERM", lock: Path | None = None
-    ) -> list[str]:
+    def command(self, program: list[str], folder: Path, stop: str = "TERM", lock: Path | None = None) -> list[str]:
         """`program` as this user, bound to its parent's life (see child.py)."""
         options = ["--signal", stop, "--folder", str(folder)]
         options += ["--user", self.name] if self.name else []

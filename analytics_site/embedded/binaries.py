@@ -58,9 +58,7 @@ def _copied(wheel: str, parts: list[Path]) -> Path:
     draft = Path(mkdtemp(dir=target.parent))
     for part in parts:
         if part.exists():
-            shutil.copytree(
-                part, draft / part.name, ignore=shutil.ignore_patterns("include", "*.a", "__pycache__")
-            )
+            shutil.copytree(part, draft / part.name, ignore=shutil.ignore_patterns("include", "*.a", "__pycache__"))
     _open_to_all(draft)
     try:
         draft.rename(target)

@@ -84,9 +84,7 @@ def shared(*names: str) -> Path:
 def _id_in(pointer: Path) -> str:
     text = pointer.read_text().strip()
     if not re.fullmatch(r"[0-9a-f]{16}", text):
-        raise EmbeddedError(
-            f"{pointer}: holds {text[:40]!r} instead of an id. Put the file back from a backup."
-        )
+        raise EmbeddedError(f"{pointer}: holds {text[:40]!r} instead of an id. Put the file back from a backup.")
     return text
 
 

@@ -215,7 +215,5 @@ def _make_database(connection: psycopg.Connection) -> None:
     found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
     if found is not None:
         return
-    connection.execute(
-        sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER))
-    )
+    connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(OWNER)))
     connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(DATABASE)))

@@ -25,7 +25,7 @@ SETTINGS = {
     "maxmemory-policy": "noeviction",
     "save": '""',  # the append-only file is the store
     "logfile": '""',
-    "loglevel": "notice",
+    "loglevel": "warning",
 }
 
 
@@ -77,9 +77,7 @@ def _check_version(store: Store, program: Path) -> None:
         raise EmbeddedError(f"{program} --version says {run.stdout.strip()[:80]!r}: is that Redis or Valkey?")
     version = (int(match[1]), int(match[2]))
     if version < FLOOR:
-        raise EmbeddedError(
-            f"{program} is Redis {match[1]}.{match[2]}: 6.2 is the oldest that serves. Set REDIS_URL."
-        )
+        raise EmbeddedError(f"{program} is Redis {match[1]}.{match[2]}: 6.2 is the oldest that serves. Set REDIS_URL.")
     if version < (7, 0) and (store.data / "appendonlydir").exists():
         raise EmbeddedError(
             f"{store.data} was written by Redis 7 or newer, and {program} is {match[1]}.{match[2]}. "
