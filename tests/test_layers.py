@@ -32,7 +32,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 
 def layer(module: str) -> int:
     """0 for facts, 1 for verbs, 2 for edges: by the first part behind the app."""
-    part = (module.split(".") + [""])[1]
+    part = [*module.split("."), ""][1]
     return 2 if part in EDGES else 0 if part in FACTS else 1
 
 
