@@ -139,7 +139,7 @@ def _answer(status: int, document: dict[str, Any], headers: dict[str, str] | Non
 def _told(result: Result) -> dict[str, Any]:
     return {
         "accepted": len(result.batch.events),
-        "rejected": [rejection._asdict() for rejection in result.rejected],
+        "rejected": result.rejected,
         "dropped": [{"index": index, "reason": reason} for index, reason in result.dropped],
     }
 

@@ -3,7 +3,7 @@
 The words are part of the contract (docs/api.md): senders act on them, the counts are kept by them.
 """
 
-from typing import NamedTuple
+import msgspec
 
 
 class Refused(Exception):  # noqa: N818  reads as a sentence where it is raised
@@ -22,7 +22,7 @@ class Rejected(Exception):  # noqa: N818
         self.reason, self.detail = reason, detail
 
 
-class Rejection(NamedTuple):
+class Rejection(msgspec.Struct, frozen=True):
     """What the sender is told of one malformed event; `id` only where it could be read."""
 
     index: int

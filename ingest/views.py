@@ -26,10 +26,10 @@ class EventsView(APIView):
     def post(self, request: Request) -> HttpResponse:
         return _response(_collected(request._request))
 
-    def options(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:
+    def options(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:  # type: ignore[override]
         return _response(arrivals.preflight())
 
-    def http_method_not_allowed(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:
+    def http_method_not_allowed(self, request: Request, *args: object, **kwargs: object) -> HttpResponse:  # type: ignore[override]
         return _response(arrivals.not_allowed(request.method or ""))
 
 

@@ -99,11 +99,13 @@ class Product:
         with redis.Redis.from_url(self.manage("servers", "--json")["redis_url"]) as client:
             return Path(client.config_get("dir")["dir"]).parent
 
-    def post(self, document: dict[str, Any], timeout: float = 10, **headers: str) -> tuple[int, dict[str, Any]]:
+    def post(
+        self, document: dict[str, Any], timeout: float = 10, headers: dict[str, str] | None = None
+    ) -> tuple[int, dict[str, Any]]:
         request = urllib.request.Request(
             f"{self.base}/api/v1/events",
             json.dumps(document).encode(),
-            {"Content-Type": "application/json", "User-Agent": BROWSER, **headers},
+            {"Content-Type": "application/json", "User-Agent": BROWSER, **(headers or {})},
         )
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.product import Product, wait_for
 
-pytestmark = pytest.mark.whole
+pytestmark = [pytest.mark.whole, pytest.mark.xdist_group("whole")]
 ADDRESS = "203.0.113.77"
 
 
@@ -69,16 +69,21 @@ class Sender(threading.Thread):
         raise AssertionError("no answer for 20 s")
 
 
+def kill_and_await(product: Product, name: str) -> None:
+    before = product.processes()[name]
+    os.kill(before, signal.SIGKILL)
+    started = time.monotonic()
+    wait_for(lambda: product.processes().get(name) not in (before, None), 5)
+    wait_for(lambda: ready(product), 5 - (time.monotonic() - started))
+
+
 def test_nothing_is_lost_or_doubled_when_web_and_writer_are_killed(product: Product) -> None:
     senders = [Sender(product, 10_000) for _ in range(2)]
     for sender in senders:
         sender.start()
     for name in ("writer", "web", "writer"):
         time.sleep(1.5)
-        before = product.processes()[name]
-        os.kill(before, signal.SIGKILL)
-        wait_for(lambda: product.processes().get(name) not in (before, None), 5)
-        wait_for(lambda: ready(product), 5)
+        kill_and_await(product, name)
     for sender in senders:
         sender.join(120)
     answered = senders[0].answered | senders[1].answered
@@ -106,8 +111,8 @@ def files_below(folder: Path) -> Iterator[Path]:
 
 def test_the_senders_address_is_nowhere(product: Product) -> None:
     """Not in the tables, the write-ahead log, Redis' file, or any log; each byte on the disk is looked at."""
-    product.post(product.batch(20), **{"X-Forwarded-For": ADDRESS})
-    product.post({"site": "nobody", "events": [{"name": "x"}]}, **{"X-Forwarded-For": ADDRESS})
+    product.post(product.batch(20), headers={"X-Forwarded-For": ADDRESS})
+    product.post({"site": "nobody", "events": [{"name": "x"}]}, headers={"X-Forwarded-For": ADDRESS})
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(
             urllib.request.Request(f"{product.base}/no-such-page", headers={"X-Forwarded-For": ADDRESS})

@@ -6,6 +6,8 @@ A format ends at the door: what is behind it knows only `ingest.event.Event`.
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
+
 from ingest.event import Event
 from ingest.refusal import Rejection
 
@@ -21,7 +23,7 @@ class Clock(NamedTuple):
     oldest: float | None = 7 * 86_400
 
 
-class Sent(NamedTuple):
+class Sent(msgspec.Struct, frozen=True):
     """One well-formed event with the sender's own names for visitor and session, before the steps at the door."""
 
     index: int

@@ -3,6 +3,7 @@
 import uuid
 from typing import Any
 
+import msgspec
 from django.conf import settings
 
 from ingest import fields
@@ -154,8 +155,8 @@ def _skew(said: float, clock: Clock) -> float:
 
 def _context(raw: dict[str, Any]) -> Context | None:
     names = ("screen", "viewport", "language", "timezone", "color_scheme", "connection")
-    found = {name: raw[name][:SHORT_MAX] for name in names if isinstance(raw.get(name), str)}
-    return Context(**{name: fields.mended(value) for name, value in found.items()}) if found else None
+    found = {name: fields.mended(raw[name][:SHORT_MAX]) for name in names if isinstance(raw.get(name), str)}
+    return msgspec.convert(found, Context) if found else None
 
 
 def _put_engagement(event: Event, raw: dict[str, Any], properties: dict[str, Any]) -> None:

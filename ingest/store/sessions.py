@@ -34,7 +34,7 @@ def load(conn: psycopg.Connection, items: list[Placed]) -> list[SessionRow]:
     found: dict[Key, SessionRow] = {}
     with conn.cursor(row_factory=class_row(SessionRow)) as cursor:
         if named:
-            values = {"sites": [site for site, _ in named], "ids": [id_ for _, id_ in named]}
+            values: dict[str, Any] = {"sites": [site for site, _ in named], "ids": [id_ for _, id_ in named]}
             found |= {row.key: row for row in cursor.execute(BY_NAME, values)}
         if spans:
             values = {

@@ -40,7 +40,7 @@ def batch(site: Site, *events: Event, **fields: Any) -> Batch:
     return Batch(site_id=site.pk, events=list(events), **values)
 
 
-def rows(query: str, *values: object) -> list[tuple[Any, ...]]:
+def rows(query: str, *values: str | int) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         return cursor.fetchall()
