@@ -49,7 +49,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_celery_beat",
     "csp",
-    "django.contrib.admin",
+    "analytics_site.apps.StaffAdminConfig",  # django.contrib.admin
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

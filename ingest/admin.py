@@ -1,0 +1,156 @@
+"""Sites, keys and what was set aside, for staff. The big tables are in `ingest.admin_views`."""
+
+import json
+from typing import Any
+
+import msgspec
+from django.contrib import admin, messages
+from django.core.paginator import Paginator
+from django.db import transaction
+from django.db.models import Model, QuerySet
+from django.forms import ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.functional import cached_property
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.timezone import now
+
+from ingest import sites
+from ingest.models import ApiKey, Quarantine, Site
+
+MOST_COUNTED = 1_000
+
+
+class BoundedPaginator(Paginator):
+    """Counts no further than MOST_COUNTED rows: the first page of a long list costs what that of a short one does.
+
+    What lies beyond is found by searching.
+    """
+
+    @cached_property
+    def count(self) -> int:
+        return int(self.object_list[:MOST_COUNTED].count())  # type: ignore[attr-defined]
+
+
+class UncountedAdmin(admin.ModelAdmin):
+    """For every list of ours: no count of the whole table, and no join that was not asked for."""
+
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    list_per_page = 50
+
+
+class KeptAdmin(UncountedAdmin):
+    """Rows that staff never delete here."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+@admin.register(Site)
+class SiteAdmin(KeptAdmin):
+    """A site is switched off, not deleted: its events would stay behind without it."""
+
+    list_display = ("name", "key", "domain", "timezone", "identity", "is_active")
+    list_filter = ("is_active", "identity")
+    search_fields = ("name", "domain", "key")
+    readonly_fields = ("key", "created_at", "stored")
+    fields = (
+        "name", "key", "domain", "timezone", "identity", "is_active", "allowed_hosts", "session_minutes",
+        "created_at", "stored",
+    )  # fmt: skip
+
+    @admin.display(description="What is stored")
+    def stored(self, site: Site) -> SafeString | str:
+        if site.pk is None:
+            return "–"
+        pages = ((f"{reverse(f'admin:{name}')}?site={site.key}", name) for name in ("events", "sessions", "visitors"))
+        counts = format_html('<a href="{}?site={}">counts</a>', reverse("admin:counts"), site.key)
+        return format_html("{} · {}", format_html_join(" · ", '<a href="{}">{}</a>', pages), counts)
+
+    def save_model(self, request: HttpRequest, obj: Site, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(sites.forget)  # other processes notice within half a minute
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(KeptAdmin):
+    """Made once, shown once, then only revoked."""
+
+    list_display = ("name", "site", "scope", "prefix", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_filter = ("scope",)
+    list_select_related = ("site",)
+    search_fields = ("name", "prefix", "site__name", "site__key")
+    raw_id_fields = ("site",)
+    fields = ("site", "name", "scope", "expires_at")
+    actions = ("revoke",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_revoke_permission(self, request: HttpRequest) -> bool:
+        return super().has_change_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return super().has_view_permission(request, obj) or self.has_revoke_permission(request)
+
+    def render_change_form(self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """Nothing but "Save": the next page is the only one that ever shows the value."""
+        context |= {"show_save_and_continue": False, "show_save_and_add_another": False}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def save_model(self, request: HttpRequest, obj: ApiKey, form: ModelForm, change: bool) -> None:
+        kept, request.issued_key = ApiKey.issue(obj.site, obj.name, obj.scope)  # type: ignore[attr-defined]
+        kept.expires_at = obj.expires_at
+        kept.save(update_fields=["expires_at"])
+        obj.__dict__.update(kept.__dict__)
+
+    def response_add(self, request: HttpRequest, obj: ApiKey, post_url_continue: str | None = None) -> HttpResponse:
+        """Answers with the value itself: a message after a redirect would travel in a cookie."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "The new key",
+            "key": obj,
+            "value": request.issued_key,  # type: ignore[attr-defined]
+        }
+        return render(request, "admin/ingest/apikey/issued.html", context)
+
+    @admin.action(description="Revoke the selected keys", permissions=["revoke"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[ApiKey]) -> None:
+        revoked = queryset.filter(revoked_at__isnull=True).update(revoked_at=now())
+        transaction.on_commit(sites.forget)
+        self.message_user(request, f"{revoked} revoked. Servers are refused within half a minute.", messages.SUCCESS)
+
+
+@admin.register(Quarantine)
+class QuarantineAdmin(KeptAdmin):
+    """Read-only: an event that the database refused, with its reason."""
+
+    list_display = ("id", "site_id", "sqlstate", "detail", "created_at")
+    list_filter = ("sqlstate",)
+    search_fields = ("=site_id", "=sqlstate")
+    fields = ("site_id", "created_at", "sqlstate", "detail", "readable")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Quarantine]:
+        return super().get_queryset(request).defer("entry")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    @admin.display(description="Entry")
+    def readable(self, row: Quarantine) -> SafeString:
+        return format_html("<pre>{}</pre>", readable(bytes(row.entry)))
+
+
+def readable(entry: bytes) -> str:
+    """An entry of the stream as indented JSON, or a sentence when it is none."""
+    try:
+        return json.dumps(msgspec.msgpack.decode(entry), indent=2, default=str)
+    except (msgspec.DecodeError, ValueError) as error:
+        return f"{len(entry):,} bytes that cannot be read: {error}."
