@@ -65,7 +65,7 @@ def stored(site: Site) -> int:
 
 
 def main() -> None:
-    key, count, batch = sys.argv[1], int((sys.argv[2:] + ["5000"])[0]), int((sys.argv[3:] + ["10"])[0])
+    key, count, batch = sys.argv[1], int([*sys.argv[2:], "5000"][0]), int([*sys.argv[3:], "10"][0])
     address = urlsplit(os.environ.get("BASE_URL", "http://127.0.0.1:8000"))
     assert address.hostname in ("127.0.0.1", "localhost"), "loads go to this machine only"
     site = Site.objects.get(key=key)
