@@ -1,0 +1,130 @@
+"""What every test starts from: empty caches, an empty stream, days to write into, and a site."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from django.db import connection
+from pytest_django import DjangoDbBlocker, Settings
+
+from ingest import partitions, queue, sites, writer
+from ingest.enrich import visitor
+from ingest.models import Site
+from ingest.sites import KnownSite
+
+DAYS_BACK = 9  # one more than the oldest event that the door lets in
+CLOSED = 1  # a port that nobody listens on
+Silence = Callable[[], AbstractContextManager[None]]
+
+
+def rows(query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """All rows of a query, over the test's own connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(query, values)
+        return cursor.fetchall()
+
+
+def counts() -> dict[tuple[str, str], int]:
+    """Events by outcome and reason, over all sites and hours."""
+    found = rows("SELECT outcome, reason, sum(events)::int FROM ingest_count GROUP BY 1, 2")
+    return {(outcome, reason): events for outcome, reason, events in found}
+
+
+def database_url() -> str:
+    """The test database, for other connections and processes; they see only what is committed."""
+    return urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}").geturl()
+
+
+@pytest.fixture
+def another() -> Iterator[psycopg.Connection]:
+    """A second connection, in autocommit mode."""
+    with psycopg.connect(database_url(), autocommit=True) as conn:
+        yield conn
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """Makes the days once: creating tables in every test would take longer than the tests."""
+    with django_db_blocker.unblock():
+        now = datetime.now(UTC)
+        past = [(now - timedelta(days=days)).date() for days in range(DAYS_BACK)]
+        partitions.ensure(writer.connected(), [*past, *partitions.ahead(now, 2)])
+        connection.close()
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> Iterator[None]:
+    """What a process keeps in memory would outlive the rows of its test."""
+    forget()
+    _flush()
+    yield
+    forget()
+
+
+def forget() -> None:
+    sites.forget()
+    visitor._salts.clear()
+    queue.client.cache_clear()
+    queue.reader.cache_clear()
+
+
+def _flush() -> None:
+    keys = list(queue.client().scan_iter("footfall:*"))
+    if keys:
+        queue.client().delete(*keys)
+
+
+@pytest.fixture
+def site(db: None) -> Site:
+    return Site.objects.create(name="Shop", domain="shop.example.com")
+
+
+@pytest.fixture
+def known(site: Site) -> KnownSite:
+    return KnownSite.of(site)
+
+
+@pytest.fixture
+def committed(transactional_db: None) -> Iterator[Site]:
+    """A site that other connections and processes see; for what commits, locks or runs in threads."""
+    yield Site.objects.create(name="Shop", domain="shop.example.com")
+    with connection.cursor() as cursor:
+        cursor.execute("TRUNCATE ingest_event")  # Django empties the tables of managed models only
+
+
+@pytest.fixture
+def no_redis(settings: Settings) -> Silence:
+    """`with no_redis():` Redis cannot be reached."""
+    return lambda: _unreachable_redis(settings)
+
+
+@contextmanager
+def _unreachable_redis(settings: Settings) -> Iterator[None]:
+    url = settings.REDIS_URL
+    settings.REDIS_URL = f"redis://127.0.0.1:{CLOSED}/0"
+    queue.client.cache_clear()
+    queue.reader.cache_clear()
+    try:
+        yield
+    finally:
+        settings.REDIS_URL = url
+        queue.client.cache_clear()
+        queue.reader.cache_clear()
+
+
+@contextmanager
+def no_postgres() -> Iterator[None]:
+    """PostgreSQL cannot be reached, by this thread. Needs the `committed` or `transactional_db` fixture."""
+    before = connection.settings_dict
+    connection.close()
+    connection.settings_dict = {**before, "PORT": str(CLOSED)}
+    try:
+        yield
+    finally:
+        connection.settings_dict = before
+        connection.close()
