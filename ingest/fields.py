@@ -21,7 +21,7 @@ PROPERTIES_MAX, KEY_MAX, VALUE_MAX, DEPTH_MAX, BYTES_MAX = 100, 200, 8192, 5, 32
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 UUID_FORM = re.compile(r"[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{12}")
-TIME_FORM = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?(\.\d{1,9})?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+TIME_FORM = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?:(:\d\d)(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 URL_FORM = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):(?://(?P<authority>[^/?#\\]*))?"
     r"(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?(?:#.*)?",
@@ -149,9 +149,10 @@ def _url(field: str, value: str) -> Url:
     if found["scheme"].lower() not in ("http", "https"):
         raise Rejected("url_scheme", f"{field} {value[:60]!r}: only http and https are kept.")
     authority = HOST_FORM.fullmatch((found["authority"] or "").rpartition("@")[2])
-    if authority is None or int(authority["port"] or 0) > 65_535:
+    host = authority["host"].lower().rstrip(".") if authority else ""
+    if authority is None or not host or int(authority["port"] or 0) > 65_535:
         raise Rejected("url_invalid", f"{field} {value[:60]!r}: no host, or no port from 1 to 65535.")
-    return Url(authority["host"].lower().rstrip("."), found["path"] or "/", found["query"] or None)
+    return Url(host, found["path"] or "/", found["query"] or None)
 
 
 def properties(raw: dict[str, Any], field: str = "properties") -> dict[str, Any] | None:
