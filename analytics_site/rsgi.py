@@ -7,6 +7,7 @@ goes to Django with its whole body, in a thread of a pool of its own, so that ne
 
 import asyncio
 import io
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -31,6 +32,7 @@ from ingest.formats import native  # noqa: E402
 from ingest.pipeline import Answer, collect, refused  # noqa: E402
 from ingest.refusal import Refused  # noqa: E402
 
+log = logging.getLogger(__name__)
 LANE = {"/api/v1/events": native.parse}
 LANE_THREADS, DJANGO_THREADS = 4, 8
 Headers = list[tuple[str, str]]
@@ -98,7 +100,11 @@ async def read_body(content_length: str | None, protocol: Any, limit: int) -> by
 def _collect(scope: Any, body: bytes) -> Answer:
     close_old_connections()  # a connection that the server has ended is not asked again
     arrival = arrivals.of(body, _headers(scope), _peer(scope), time.time())
-    return collect(arrival, LANE[scope.path])
+    try:
+        return collect(arrival, LANE[scope.path])
+    except Exception:  # a fault of ours: said as such, in JSON, and the sender keeps its events
+        log.exception("A request to %s could not be answered.", scope.path)
+        return refused(Refused(500, "internal", "This is our fault. Send the events again."))
 
 
 def _headers(scope: Any) -> dict[str, str]:

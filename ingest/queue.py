@@ -36,14 +36,20 @@ class Entry(NamedTuple):
 def client() -> redis.Redis:
     """One pool a process. A short limit, since a request waits for it, and no retries: there is another road."""
     return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=None
+        _url(), socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=None
     )
 
 
 @functools.cache
 def reader() -> redis.Redis:
     """The writer's own connection: it waits for entries, so its limit is longer than its wait."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=10, socket_connect_timeout=5)
+    return redis.Redis.from_url(_url(), socket_timeout=10, socket_connect_timeout=5)
+
+
+def _url() -> str:
+    if not settings.REDIS_URL:
+        raise redis.ConnectionError("Redis is not running. Start it with bin/up, or set REDIS_URL.")
+    return settings.REDIS_URL
 
 
 def key_of(shard: int) -> str:

@@ -3,10 +3,15 @@
 `analytics_site.rsgi` answers the same requests over the same `collect` before Django is asked.
 """
 
+import functools
+import hashlib
 import time
+from typing import NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.cache import get_conditional_response
+from django.views.decorators.http import require_safe
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -49,3 +54,30 @@ def _collected(request: HttpRequest) -> Answer:
 
 def _response(answer: Answer) -> HttpResponse:
     return HttpResponse(answer.body, status=answer.status, headers=answer.headers)
+
+
+@require_safe
+def tracker(request: HttpRequest) -> HttpResponse:
+    """The script that sites load: kept for an hour, then asked about by its ETag. The same for everyone."""
+    script = _script()
+    answer = HttpResponse(script.body, content_type="text/javascript; charset=utf-8")
+    answer.headers.update(
+        {
+            "Cache-Control": "public, max-age=3600",
+            "ETag": script.etag,
+            "Access-Control-Allow-Origin": "*",
+            "Cross-Origin-Resource-Policy": "cross-origin",
+        }
+    )
+    return get_conditional_response(request, etag=script.etag, response=answer) or answer
+
+
+class _Script(NamedTuple):
+    body: bytes
+    etag: str
+
+
+@functools.cache
+def _script() -> _Script:
+    body = (settings.BASE_DIR / "static/tracker/analytics.js").read_bytes()
+    return _Script(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')

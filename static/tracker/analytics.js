@@ -1,0 +1,276 @@
+/*
+ * Footfall's tracker. No dependency, no cookie, one name on window.
+ *
+ *   <script defer src="https://stats.example.com/analytics.js" data-site="KEY"></script>
+ *
+ * data-site      the site's key
+ * data-api       where events go; api/v1/events beside this script when left out
+ * data-identity  "none": nothing is stored in the browser, the server derives an id that changes every day
+ *
+ * Calls made before it has loaded: window.footfall = {q: [["track", ["signup"]]]}.
+ */
+(function () {
+  "use strict";
+
+  const script = document.currentScript;
+  const site = script && script.dataset.site;
+  if (!site) return;
+
+  const api = script.dataset.api || new URL("api/v1/events", script.src).href;
+  const stores = script.dataset.identity !== "none";
+
+  const BATCH = 10;
+  const FLUSH_MS = 5000;
+  const SESSION_MS = 30 * 60 * 1000;
+  const RETRY_MS = [1000, 2000, 4000, 8000, 16000, 30000];
+  const MOST_WAITING = 500;
+  const BEACON_BYTES = 60000; // browsers refuse beacons over 64 KiB
+
+  let waiting = []; // events the server has not answered for
+  let sending = false;
+  let failures = 0;
+  let timer = 0;
+  let user = {};
+  let page = null; // {path, url, referrer, since, engaged, scroll}
+
+  // --- Ids -----------------------------------------------------------------------------------------
+
+  /* A version 7 UUID: ordered by time. crypto.randomUUID is missing on pages without TLS. */
+  function uuid() {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    let time = Date.now();
+    for (let i = 5; i >= 0; i--) {
+      bytes[i] = time % 256;
+      time = Math.floor(time / 256);
+    }
+    bytes[6] = (bytes[6] & 0x0f) | 0x70;
+    bytes[8] = (bytes[8] & 0x3f) | 0x80;
+    const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+  }
+
+  /* Storage may be absent, full or forbidden; then ids last as long as the page. */
+  const memory = {};
+  function stored(key) {
+    try {
+      return localStorage.getItem(key) || memory[key];
+    } catch (error) {
+      return memory[key];
+    }
+  }
+  function store(key, value) {
+    memory[key] = value;
+    try {
+      localStorage.setItem(key, value);
+    } catch (error) {
+      // kept in memory
+    }
+  }
+
+  function visitorId() {
+    if (!stored("footfall.visitor")) store("footfall.visitor", uuid());
+    return stored("footfall.visitor");
+  }
+
+  function sessionId() {
+    const [id, last] = (stored("footfall.session") || "").split("|");
+    const now = Date.now();
+    const current = id && now - Number(last) < SESSION_MS ? id : uuid();
+    store("footfall.session", current + "|" + now);
+    return current;
+  }
+
+  // --- Events --------------------------------------------------------------------------------------
+
+  function event(name, fields) {
+    const one = {
+      id: uuid(),
+      name: name,
+      timestamp: new Date().toISOString(),
+      url: page ? page.url : location.href,
+      title: document.title,
+      screen: screen.width + "x" + screen.height,
+      viewport: innerWidth + "x" + innerHeight,
+      language: navigator.language,
+      timezone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    };
+    if (stores) {
+      one.visitor_id = visitorId();
+      one.session_id = sessionId();
+    }
+    return Object.assign(one, user.id ? { user_id: user.id } : {}, fields);
+  }
+
+  function add(one, atOnce) {
+    waiting.push(one);
+    if (waiting.length > MOST_WAITING) waiting.shift();
+    if (atOnce || waiting.length >= BATCH) schedule(0);
+    else if (!timer) schedule(FLUSH_MS);
+  }
+
+  function track(name, properties, userProperties) {
+    add(event(String(name), { properties: properties || {}, user_properties: userProperties || {} }));
+  }
+
+  function trackOutbound(url) {
+    add(event("outbound", { label: String(url), properties: { url: String(url) } }));
+  }
+
+  function identify(userId, properties) {
+    user = { id: userId === null || userId === undefined ? "" : String(userId) };
+    add(event("identify", { user_properties: properties || {} }));
+  }
+
+  function trackPageView() {
+    leave();
+    const referrer = page ? "" : document.referrer;
+    page = { path: path(), url: location.href, since: Date.now(), engaged: 0, scroll: 0 };
+    add(event("pageview", referrer ? { referrer: referrer } : {}), true);
+    measureScroll();
+  }
+
+  // --- Engagement: seconds in the foreground, depth of scroll ----------------------------------------
+
+  function pause() {
+    if (page && page.since) page.engaged += Date.now() - page.since;
+    if (page) page.since = 0;
+  }
+
+  function resume() {
+    if (page && !page.since) page.since = Date.now();
+  }
+
+  function leave() {
+    pause();
+    if (!page || page.engaged < 1000) return;
+    add(event("engagement", { engaged_ms: Math.round(page.engaged), scroll: page.scroll }));
+    page.engaged = 0;
+  }
+
+  function measureScroll() {
+    if (!page) return;
+    const height = document.documentElement.scrollHeight || 1;
+    page.scroll = Math.max(page.scroll, Math.min(100, Math.round(((scrollY + innerHeight) / height) * 100)));
+  }
+
+  // --- Delivery --------------------------------------------------------------------------------------
+
+  function schedule(ms) {
+    clearTimeout(timer);
+    timer = setTimeout(flush, ms);
+  }
+
+  function envelope(events) {
+    return JSON.stringify({ site: site, sent_at: new Date().toISOString(), events: events });
+  }
+
+  /* Answered 2xx, or refused for good: forgotten. Anything else is sent again with the same ids. */
+  function isSettled(status) {
+    return status < 500 && status !== 408 && status !== 425 && status !== 429;
+  }
+
+  function flush() {
+    clearTimeout(timer);
+    timer = 0;
+    if (sending || !waiting.length) return Promise.resolve();
+    const events = waiting.slice(0, BATCH);
+    sending = true;
+    return fetch(api, {
+      method: "POST",
+      headers: { "Content-Type": "text/plain" }, // needs no preflight
+      body: envelope(events),
+      credentials: "omit",
+      keepalive: true,
+    })
+      .then((answer) => isSettled(answer.status))
+      .catch(() => false)
+      .then((settled) => {
+        sending = false;
+        failures = settled ? 0 : failures + 1;
+        if (settled) waiting = waiting.filter((one) => events.indexOf(one) < 0);
+        if (waiting.length) schedule(settled ? 0 : RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]);
+      });
+  }
+
+  /* The page may be gone a moment later: what waits leaves by beacon, in pieces a beacon can carry. */
+  function flushByBeacon() {
+    while (waiting.length && navigator.sendBeacon) {
+      let count = Math.min(waiting.length, 50);
+      while (count > 1 && envelope(waiting.slice(0, count)).length > BEACON_BYTES) count = count >> 1;
+      if (!navigator.sendBeacon(api, envelope(waiting.slice(0, count)))) return;
+      waiting = waiting.slice(count);
+    }
+  }
+
+  // --- What happens by itself ------------------------------------------------------------------------
+
+  function path() {
+    return location.pathname + location.search;
+  }
+
+  function onAddress() {
+    if (!page || path() !== page.path) trackPageView();
+  }
+
+  function watchHistory() {
+    ["pushState", "replaceState"].forEach((name) => {
+      const original = history[name];
+      history[name] = function () {
+        const result = original.apply(this, arguments);
+        guarded(onAddress)();
+        return result;
+      };
+    });
+    addEventListener("popstate", guarded(onAddress));
+  }
+
+  function onClick(click) {
+    const link = click.target.closest && click.target.closest("a[href]");
+    if (!link || !/^https?:$/.test(link.protocol) || link.host === location.host) return;
+    if (click.type === "click" || click.button === 1) trackOutbound(link.href);
+  }
+
+  /* A fault of ours must never be the page's. */
+  function guarded(work) {
+    return function () {
+      try {
+        return work.apply(null, arguments);
+      } catch (error) {
+        return undefined;
+      }
+    };
+  }
+
+  function watchPage() {
+    document.addEventListener(
+      "visibilitychange",
+      guarded(() => {
+        if (document.visibilityState === "visible") return resume();
+        leave();
+        flushByBeacon();
+      })
+    );
+    addEventListener("pagehide", guarded(() => (leave(), flushByBeacon())));
+    addEventListener("pageshow", guarded((shown) => shown.persisted && ((page = null), trackPageView())));
+    addEventListener("scroll", guarded(measureScroll), { passive: true });
+    addEventListener("online", guarded(() => schedule(0)));
+    document.addEventListener("click", guarded(onClick), true);
+    document.addEventListener("auxclick", guarded(onClick), true);
+  }
+
+  function start() {
+    const before = window.footfall || {};
+    const names = { track, trackPageView, trackOutbound, identify, flush };
+    window.footfall = {};
+    Object.keys(names).forEach((name) => (window.footfall[name] = guarded(names[name])));
+    watchHistory();
+    watchPage();
+    trackPageView();
+    if (document.visibilityState !== "visible") pause();
+    const calls = Array.isArray(before) ? before : before.q || [];
+    calls.forEach(([name, args]) => window.footfall[name] && window.footfall[name](...(args || [])));
+  }
+
+  if (document.prerendering) document.addEventListener("prerenderingchange", guarded(start), { once: true });
+  else guarded(start)();
+})();
