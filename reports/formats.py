@@ -64,7 +64,7 @@ def points(difference: float) -> str:
     """The difference of two rates (fractions) in percentage points, without a sign."""
     value = abs(difference) * 100
     text = f"{value:.1f}" if round(value, 1) < 1 else f"{value:.0f}"
-    return f"{text} pts" if float(text) else "0 pts"
+    return f"{text} pt" if text == "1" else f"{text} pts" if float(text) else "0 pts"
 
 
 def decimal(value: float | None) -> str:

@@ -25,9 +25,7 @@ def _target(request: HttpRequest) -> str:
 
 
 def _address(request: HttpRequest) -> str:
-    return arrivals.address_of(
-        request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", "")
-    )
+    return arrivals.address_of(request.META.get("REMOTE_ADDR", ""), request.META.get("HTTP_X_FORWARDED_FOR", ""))
 
 
 def _page(request: HttpRequest, error: dict[str, str] | None = None, status: int = 200) -> HttpResponse:
