@@ -12,6 +12,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
@@ -21,11 +23,25 @@ from ingest.pipeline import Answer, collect, refused
 from ingest.refusal import Refused
 
 
+class OneAnswer(BaseContentNegotiation):
+    """JSON whatever is asked for: an Accept header must not cost events. Nor is the query read, which Django
+    would decode by the body's charset, and fail on odd ones."""
+
+    def select_parser(self, request: Request, parsers: Sequence[BaseParser]) -> BaseParser:
+        return parsers[0]
+
+    def select_renderer(
+        self, request: Request, renderers: Sequence[BaseRenderer], format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
 class EventsView(APIView):
     """Takes 1 to 500 events of one site and says what became of each. See docs/api.md."""
 
     authentication_classes = ()  # a browser's cookie of an owner must make no difference
     permission_classes = ()
+    content_negotiation_class = OneAnswer
     http_method_names = ["post", "options"]
 
     def post(self, request: Request) -> HttpResponse:
@@ -43,13 +59,21 @@ def _collected(request: HttpRequest) -> Answer:
         length = arrivals.length_of(request.headers.get("Content-Length"), request.headers.get("Transfer-Encoding"))
         if length > settings.INGEST_MAX_BODY:
             raise too_large(settings.INGEST_MAX_BODY)
-        body = request.read(length)
-        if len(body) < length:
-            raise Refused(400, "incomplete", "The body ends before its Content-Length.")
+        body = _read(request, length)
     except Refused as refusal:
         return refused(refusal)
     headers = {name.lower(): value for name, value in request.headers.items()}
     return collect(arrivals.of(body, headers, request.META.get("REMOTE_ADDR", ""), time.time()))
+
+
+def _read(request: HttpRequest, length: int) -> bytes:
+    try:
+        body = request.read(length)
+    except UnreadablePostError:  # the sender has left
+        body = b""
+    if len(body) < length:
+        raise Refused(400, "incomplete", "The body ends before its Content-Length.")
+    return body
 
 
 def _response(answer: Answer) -> HttpResponse:
@@ -60,15 +84,13 @@ def _response(answer: Answer) -> HttpResponse:
 def tracker(request: HttpRequest) -> HttpResponse:
     """The script that sites load: kept for an hour, then asked about by its ETag. The same for everyone."""
     script = _script()
-    answer = HttpResponse(script.body, content_type="text/javascript; charset=utf-8")
-    answer.headers.update(
-        {
-            "Cache-Control": "public, max-age=3600",
-            "ETag": script.etag,
-            "Access-Control-Allow-Origin": "*",
-            "Cross-Origin-Resource-Policy": "cross-origin",
-        }
-    )
+    headers = {
+        "Cache-Control": "public, max-age=3600",
+        "ETag": script.etag,
+        "Access-Control-Allow-Origin": "*",
+        "Cross-Origin-Resource-Policy": "cross-origin",
+    }
+    answer = HttpResponse(script.body, content_type="text/javascript; charset=utf-8", headers=headers)
     return get_conditional_response(request, etag=script.etag, response=answer) or answer
 
 

@@ -17,6 +17,8 @@ from ingest.enrich import visitor
 from ingest.models import Site
 from ingest.sites import KnownSite
 
+pytest_plugins = ["tests.product"]
+
 DAYS_BACK = 9  # one more than the oldest event that the door lets in
 CLOSED = 1  # a port that nobody listens on
 Silence = Callable[[], AbstractContextManager[None]]

@@ -12,11 +12,12 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 import redis
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -116,6 +117,13 @@ class Product:
     def batch(self, count: int, **fields: Any) -> dict[str, Any]:
         page = {"name": "pageview", "url": "https://shop.example.com/"}
         return {"site": self.key, "events": [{"id": str(uuid.uuid4()), **page, **fields} for _ in range(count)]}
+
+
+@pytest.fixture(scope="session")
+def product() -> Iterator[Product]:
+    """One product for all tests of the group `whole`; they run one after the other, in one process."""
+    with Product(INGEST_TRUSTED_PROXIES="1") as running:
+        yield running
 
 
 def wait_for(done: Callable[[], bool], seconds: float) -> float:

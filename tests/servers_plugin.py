@@ -39,9 +39,7 @@ def start() -> None:
     running = [_run(home, server) for server in servers.values() if isinstance(server, Server)]
     for server, process in running:
         wait_ready(server, lambda process=process: _ended(home, process))  # type: ignore[misc]
-    os.environ.update(
-        {name: found if isinstance(found, str) else found.url for name, found in servers.items()}
-    )
+    os.environ.update({name: found if isinstance(found, str) else found.url for name, found in servers.items()})
 
 
 def given(name: str) -> str:

@@ -124,7 +124,8 @@
   function trackPageView() {
     leave();
     const referrer = page ? "" : document.referrer;
-    page = { path: path(), url: location.href, since: Date.now(), engaged: 0, scroll: 0 };
+    const since = document.visibilityState === "visible" ? Date.now() : 0;
+    page = { path: path(), url: location.href, since: since, engaged: 0, scroll: 0 };
     add(event("pageview", referrer ? { referrer: referrer } : {}), true);
     measureScroll();
   }
@@ -266,7 +267,6 @@
     watchHistory();
     watchPage();
     trackPageView();
-    if (document.visibilityState !== "visible") pause();
     const calls = Array.isArray(before) ? before : before.q || [];
     calls.forEach(([name, args]) => window.footfall[name] && window.footfall[name](...(args || [])));
   }
