@@ -38,9 +38,11 @@ def address_of(peer: str, forwarded: str) -> str:
 
 def _normal(address: str) -> str:
     try:
-        return str(ipaddress.ip_address(address.partition("%")[0].strip("[]")))
+        found = ipaddress.ip_address(address.partition("%")[0].strip("[]"))
     except ValueError:
         return ""
+    # A socket for both families shows IPv4 senders as ::ffff:198.51.100.4.
+    return str(getattr(found, "ipv4_mapped", None) or found)
 
 
 def _language(header: str) -> str | None:
@@ -62,10 +64,11 @@ def _bearer(header: str) -> str | None:
 
 def length_of(content_length: str | None, transfer_encoding: str | None) -> int:
     """How many bytes a server that does not unchunk bodies may read. Raises Refused."""
-    if transfer_encoding or content_length is None:
+    if transfer_encoding or not content_length:
         raise Refused(411, "bad_request", "Send the body with a Content-Length.")
-    if not content_length.isascii() or not content_length.isdigit():
-        raise Refused(400, "bad_request", "Content-Length is no number.")
+    # Python refuses to read numbers of over 4,300 digits; 18 are an exabyte.
+    if not content_length.isascii() or not content_length.isdigit() or len(content_length) > 18:
+        raise Refused(400, "bad_request", "Content-Length is no number of bytes.")
     return int(content_length)
 
 
