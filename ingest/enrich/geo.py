@@ -35,7 +35,8 @@ def locate(address: str) -> Place:
     if reader is None:
         return Place()
     try:
-        return _place(reader.get(_public(address)))
+        public = _public(address)
+        return _place(reader.get(public)) if public else Place()
     except ValueError:  # not an address, or IPv6 asked of a file that has none
         return Place()
     except Exception as error:  # a damaged file raises anything; geography is never worth an event
@@ -62,10 +63,11 @@ def _warn(path: str, problem: str) -> None:
     )
 
 
-def _public(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+def _public(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """None for private networks and the like: the file that comes along has countries even for some of them."""
     parsed = ipaddress.ip_address(address.strip().partition("%")[0])
-    mapped = getattr(parsed, "ipv4_mapped", None)
-    return mapped or parsed
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return parsed if parsed.is_global else None
 
 
 def _place(record: Any) -> Place:
