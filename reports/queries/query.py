@@ -83,6 +83,7 @@ class Query:
     order: Order | None = None
     limit: int = 100
     offset: int = 0
+    match_weekdays: bool = True  # in the comparison, where the period is long enough and not whole months
 
     def with_(self, **changes: Any) -> "Query":
         return replace(self, **changes)
@@ -132,7 +133,7 @@ class Result:
     meta: Meta
 
 
-class QueryRefused(ValueError):
+class QueryRefused(ValueError):  # noqa: N818  reads as a sentence where it is raised
     """The question cannot be asked. `str()` is a sentence for the asker; `field` names what is wrong in it."""
 
     def __init__(self, error: str, field: str, allowed: Sequence[str] = ()) -> None:
@@ -143,7 +144,7 @@ class QueryRefused(ValueError):
         return {"error": self.error, "field": self.field, "allowed": self.allowed}
 
 
-class QueryTimeout(TimeoutError):
+class QueryTimeout(TimeoutError):  # noqa: N818
     """The database took longer than REPORTS_QUERY_SECONDS."""
 
     def __init__(self, seconds: int) -> None:

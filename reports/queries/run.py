@@ -1,0 +1,79 @@
+"""Asks the database. One connection and one read-only transaction for all questions of a page.
+
+Every question has REPORTS_QUERY_SECONDS, comparison included. The transaction is rolled back at its end: it
+has written nothing, and its settings go with it.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+from psycopg.pq import TransactionStatus
+
+from reports.queries import answer, plan
+from reports.queries.answer import Asked
+from reports.queries.query import Query, QueryTimeout, Result
+from reports.queries.sql import Statement
+
+SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
+
+
+def ask(query: Query) -> Result:
+    """The answer. Raises QueryRefused and QueryTimeout, and psycopg.Error when the database is away."""
+    [found] = ask_all([query])
+    if isinstance(found, QueryTimeout):
+        raise found
+    return found
+
+
+def ask_all(queries: Sequence[Query]) -> list[Result | QueryTimeout]:
+    """The answers in order, all of one moment; a question that took too long has its QueryTimeout instead.
+
+    Totals that several of them share are counted once. Raises QueryRefused before anything is asked.
+    """
+    for query in queries:
+        plan.check(query)
+    with reading() as conn:
+        known: Asked = {}
+        return [_one(conn, query, known) for query in queries]
+
+
+@contextmanager
+def reading() -> Iterator[psycopg.Connection]:
+    """A read-only transaction on this thread's connection, of one snapshot unless it lies in another one."""
+    connection.ensure_connection()
+    conn: psycopg.Connection = connection.connection
+    is_outermost = conn.info.transaction_status == TransactionStatus.IDLE
+    with conn.transaction(force_rollback=True):
+        if is_outermost:
+            conn.execute(SNAPSHOT)
+        conn.execute("SET LOCAL transaction_read_only = on")
+        yield conn
+
+
+def _one(conn: psycopg.Connection, query: Query, known: Asked) -> Result | QueryTimeout:
+    seconds: int = settings.REPORTS_QUERY_SECONDS
+    clock = Clock(conn, seconds)
+    try:
+        with conn.transaction():
+            return answer.of(query, clock.fetch, known)
+    except psycopg.errors.QueryCanceled:
+        return QueryTimeout(seconds)
+
+
+class Clock:
+    """Fetches rows as long as there is time left."""
+
+    def __init__(self, conn: psycopg.Connection, seconds: float) -> None:
+        self.conn = conn
+        self.until = time.monotonic() + seconds
+
+    def fetch(self, statement: Statement) -> list[tuple[Any, ...]]:
+        """Raises psycopg.errors.QueryCanceled when the time is over."""
+        left = max(1, int((self.until - time.monotonic()) * 1000))
+        self.conn.execute("SELECT set_config('statement_timeout', %s, true)", (str(left),))
+        return self.conn.execute(statement.text, statement.values).fetchall()
