@@ -1,7 +1,7 @@
 """Sites as the door and the writer know them: kept in memory for half a minute, so that an event costs no query.
 
 A changed or switched-off site is noticed within KEEP_SECONDS; a new key within MISS_SECONDS. When the
-database is away what was known stays known.
+database is away what was known stays known, and it is asked again every MISS_SECONDS.
 """
 
 import threading
@@ -93,6 +93,8 @@ def _find(name: str | int, where: Q) -> KnownSite | None:
     except DatabaseError:
         if kept is None:
             raise
+        # From now: the attempt itself may have taken longer than that.
+        _keep(name, _Kept(kept.site, time.monotonic() + MISS_SECONDS))
         return kept.site
     found = KnownSite.of(row) if row and (row.is_active or isinstance(name, int)) else None
     _keep(name, _Kept(found, now + (KEEP_SECONDS if found else MISS_SECONDS)))
@@ -112,14 +114,24 @@ _keys: OrderedDict[str, tuple[int | None, float]] = OrderedDict()
 
 def of_server_key(value: str) -> int | None:
     """The id of the site whose write key VALUE is; None when it is unknown, expired, revoked or may only read."""
-    name = ApiKey.digest_of(value)
-    site_id, until = _keys.get(name, (None, 0.0))
-    if time.monotonic() < until:
-        return site_id
-    row = ApiKey.objects.filter(digest=name, scope=ApiKey.Scope.WRITE).first()
-    site_id = row.site_id if row and row.is_valid(utc_now()) else None
+    name, now = ApiKey.digest_of(value), time.monotonic()
+    kept = _keys.get(name)
+    if kept is not None and now < kept[1]:
+        return kept[0]
+    try:
+        site_id = _writer_of(name)
+        until = now + (KEEP_SECONDS if site_id else MISS_SECONDS)
+    except DatabaseError:
+        if kept is None:
+            raise
+        site_id, until = kept[0], time.monotonic() + MISS_SECONDS
     with _lock:
-        _keys[name] = (site_id, time.monotonic() + (KEEP_SECONDS if site_id else MISS_SECONDS))
+        _keys[name] = site_id, until
         while len(_keys) > MOST:
             _keys.popitem(last=False)
     return site_id
+
+
+def _writer_of(digest: str) -> int | None:
+    row = ApiKey.objects.filter(digest=digest, scope=ApiKey.Scope.WRITE).first()
+    return row.site_id if row and row.is_valid(utc_now()) else None
