@@ -72,15 +72,19 @@ _lock = threading.Lock()
 
 
 def salt_of(day: date) -> bytes:
-    """The day's salt, from memory or the database; made by whoever asks first."""
-    salt = _salts.get(day)
-    if salt is None:
-        with _lock:
-            _salts.update(ensure_salts([day, day + timedelta(days=1)]))
-            for old in [kept for kept in _salts if kept < day - timedelta(days=SALT_DAYS)]:
-                del _salts[old]
-            salt = _salts[day]
-    return salt
+    """The day's salt, from memory or the database; made by whoever asks first.
+
+    Memory keeps no more days than the table: with an older salt an old visitor could be found again.
+    """
+    global _salts
+    known, oldest = _salts, day - timedelta(days=SALT_DAYS - 1)
+    if day in known and min(known) >= oldest:
+        return known[day]
+    with _lock:
+        found = _salts if day in _salts else {**_salts, **ensure_salts([day, day + timedelta(days=1)])}
+        # A new dictionary each time: others read the old one without the lock.
+        _salts = {kept: salt for kept, salt in found.items() if kept >= oldest}
+        return _salts[day]
 
 
 def ensure_salts(days: list[date]) -> dict[date, bytes]:
