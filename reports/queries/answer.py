@@ -128,7 +128,7 @@ def _beside(query: Query, interval: Interval, rows: list[Row], compared: Period,
     for row, place in zip(rows, _places(query.period, interval, [_bucket(row) for row in rows]), strict=True):
         guide = figures.get(place)
         before = _like_for_like(query, _bucket(row), step_at.get(place), guide, compared.until, fetch)
-        beside.append(replace(row, before=before, guide=guide))
+        beside.append(replace(row, before=before, guide=guide, before_bucket=step_at.get(place)))
     return beside
 
 

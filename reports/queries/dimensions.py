@@ -4,8 +4,6 @@ from typing import Literal, LiteralString, NamedTuple
 
 from reports.queries.query import QueryRefused
 
-NOT_SET = "(not set)"
-
 
 class Dimension(NamedTuple):
     name: str

@@ -4,7 +4,7 @@ from typing import LiteralString, NamedTuple
 
 from psycopg import sql
 
-from reports.queries.dimensions import NOT_SET, dimension
+from reports.queries.dimensions import dimension
 from reports.queries.query import Filter, Operator, QueryRefused
 
 
@@ -70,9 +70,3 @@ def _part(value: str) -> str:
     """A pattern that finds VALUE anywhere, its own %, _ and \\ taken as themselves."""
     escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
-
-
-def words(told: Filter) -> tuple[str, str]:
-    """`("Country is", "Germany or Austria")`, with values as stored."""
-    named = [NOT_SET if value is None else value for value in told.values]
-    return f"{dimension(told.dimension).label} {OPERATORS[told.operator].words}", " or ".join(named)

@@ -103,6 +103,7 @@ class Row:
     bucket: Bucket | None = None
     before: Figures | None = None
     guide: Figures | None = None
+    before_bucket: Bucket | None = None  # the comparison's, which `guide` is of
 
 
 @dataclass(frozen=True)

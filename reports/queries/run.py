@@ -12,25 +12,27 @@ from typing import Any
 import psycopg
 from django.conf import settings
 from django.db import connection
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 
 from reports.queries import answer, plan
 from reports.queries.answer import Asked
+from reports.queries.filters import Values
 from reports.queries.query import Query, QueryTimeout, Result
 from reports.queries.sql import Statement
 
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 
-def ask(query: Query) -> Result:
+def run(query: Query) -> Result:
     """The answer. Raises QueryRefused and QueryTimeout, and psycopg.Error when the database is away."""
-    [found] = ask_all([query])
+    [found] = run_all([query])
     if isinstance(found, QueryTimeout):
         raise found
     return found
 
 
-def ask_all(queries: Sequence[Query]) -> list[Result | QueryTimeout]:
+def run_all(queries: Sequence[Query]) -> list[Result | QueryTimeout]:
     """The answers in order, all of one moment; a question that took too long has its QueryTimeout instead.
 
     Totals that several of them share are counted once. Raises QueryRefused before anything is asked.
@@ -77,3 +79,13 @@ class Clock:
         left = max(1, int((self.until - time.monotonic()) * 1000))
         self.conn.execute("SELECT set_config('statement_timeout', %s, true)", (str(left),))
         return self.conn.execute(statement.text, statement.values).fetchall()
+
+
+def rows(text: sql.SQL, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """One small statement in a transaction of its own. Raises QueryTimeout."""
+    seconds: int = settings.REPORTS_QUERY_SECONDS
+    try:
+        with reading() as conn:
+            return Clock(conn, seconds).fetch(Statement(sql.Composed([text]), Values(values)))
+    except psycopg.errors.QueryCanceled as error:
+        raise QueryTimeout(seconds) from error
