@@ -18,7 +18,7 @@ LOCK_ID = 0x666F6F74
 
 
 def name_of(day: date) -> str:
-    return f"{PARENT}_{day:%Y%m%d}"
+    return f"{PARENT}_{day.year:04}{day:%m%d}"  # %Y writes the year 999 with three digits
 
 
 def days_of(moments: Iterable[datetime]) -> set[date]:
