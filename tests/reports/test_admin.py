@@ -117,6 +117,11 @@ def test_a_common_password_is_refused(staff: Client) -> None:
     assert not User.objects.filter(email="carol@example.com").exists()
 
 
+def test_nobody_is_made_without_a_password(staff: Client) -> None:
+    assert "This field is required" in add(staff, "carol@example.com", "")
+    assert not User.objects.filter(email="carol@example.com").exists()
+
+
 def test_a_password_is_never_shown(staff: Client) -> None:
     bob = person("bob", PASSWORD)
     shown = staff.get(reverse("admin:reports_user_change", args=[bob.pk])).content.decode()
