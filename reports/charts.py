@@ -11,7 +11,8 @@ TICKS = 4  # steps above zero, so five labels
 WIDE_LABELS, PHONE_LABELS = 10, 5
 SECONDS_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400)
 SHARE_STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.25)
-INTERVAL_WORDS = {"minute": "Minute", "hour": "Hour", "day": "Day", "week": "Week", "month": "Month"}
+CLOCKED = {"hour", "4h"}  # intervals inside a day
+SPOKEN = {"4h": "4 hours"}
 
 
 @dataclass(frozen=True)
@@ -83,14 +84,14 @@ def _last_day(bucket: Bucket) -> date:
 
 
 def _label(bucket: Bucket, interval: str, is_one_day: bool) -> str:
-    if interval in {"minute", "hour"}:
+    if interval in CLOCKED:
         return formats.clock(bucket.start) if is_one_day else formats.short_day(bucket.start.date())
     return formats.month(bucket.start.date()) if interval == "month" else formats.short_day(bucket.start.date())
 
 
 def _title(start: datetime, interval: str, last: date, with_year: bool = True) -> str:
     first = start.date()
-    if interval in {"minute", "hour"}:
+    if interval in CLOCKED:
         return f"{formats.day(first) if with_year else formats.weekday(first)}, {formats.clock(start)}"
     if interval == "week":
         return formats.days(first, last, with_year)
@@ -106,7 +107,7 @@ def title(bucket: Bucket, interval: str) -> str:
     text = _title(bucket.start, interval, _last_day(bucket))
     if bucket.until:
         return f"{text}, until {formats.clock(bucket.until)}"
-    if bucket.is_cut and interval in {"minute", "hour", "day"}:
+    if bucket.is_cut and interval in {*CLOCKED, "day"}:
         return f"{text}, in part"
     return text
 
@@ -126,7 +127,7 @@ def _thinned(places: list[int], most: int) -> list[int]:
 
 def _label_places(buckets: Sequence[Bucket], interval: str, is_one_day: bool) -> list[int]:
     """Where a label may stand: at midnights when hours run over several days, else anywhere."""
-    if interval in {"minute", "hour"} and not is_one_day:
+    if interval in CLOCKED and not is_one_day:
         return [
             number
             for number, bucket in enumerate(buckets)
@@ -137,7 +138,7 @@ def _label_places(buckets: Sequence[Bucket], interval: str, is_one_day: bool) ->
 
 def sentence(buckets: Sequence[Bucket], drawn: Drawn, range_words: str) -> str:
     """What a screen reader hears in place of the lines."""
-    head = f"{drawn.label} by {drawn.interval}, {range_words}"
+    head = f"{drawn.label} by {SPOKEN.get(drawn.interval, drawn.interval)}, {range_words}"
     known = [bucket for bucket in buckets if bucket.value]
     if not known:
         return f"{head}: none"
@@ -202,6 +203,18 @@ def table_rows(buckets: Sequence[Bucket], drawn: Drawn) -> list[dict[str, Any]]:
         }
         for bucket in buckets
     ]
+
+
+def csv_table(buckets: Sequence[Bucket], drawn: Drawn) -> tuple[list[str], list[list[object]]]:
+    """The table's columns with plain numbers and times that a program reads."""
+    has_before = any(bucket.before_start for bucket in buckets)
+    head = ["From", "Until", drawn.label] + (["Compared with", f"{drawn.label} before"] if has_before else [])
+    rows = []
+    for bucket in buckets:
+        line: list[object] = [bucket.start.isoformat(), (bucket.until or bucket.end).isoformat(), bucket.value]
+        before = bucket.before_start.isoformat() if bucket.before_start else None
+        rows.append([*line, before, bucket.before] if has_before else line)
+    return head, rows
 
 
 # --- Small lines ------------------------------------------------------------------------------------------

@@ -39,3 +39,10 @@ def download(name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["Cache-Control"] = "no-store"
     return response
+
+
+def unavailable(trouble: Exception) -> HttpResponse:
+    """In place of a file: a short table that looks complete would be worse."""
+    is_slow = isinstance(trouble, TimeoutError)
+    text = str(trouble) if is_slow else "The figures could not be loaded. Nothing is lost. Try again."
+    return HttpResponse(text, status=503, content_type="text/plain; charset=utf-8", headers={"Retry-After": "30"})

@@ -1,8 +1,35 @@
-from django.urls import path
+from django.urls import path, register_converter
 
-from reports.views import login
+from reports.panels import BY_TAB
+from reports.views import lists, login, overview, setup, sites
+
+
+class TabConverter:
+    """The name of a ranked list; anything else is no address of ours."""
+
+    regex = "|".join(BY_TAB)
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(TabConverter, "tab")
 
 urlpatterns = [
+    path("", sites.home, name="home"),
     path("login", login.log_in, name="login"),
     path("logout", login.log_out, name="logout"),
+    path("sites", sites.index, name="sites"),
+    path("sites/new", sites.new, name="site_new"),
+    path("sites/<str:key>", overview.page, name="overview"),
+    path("sites/<str:key>/now", overview.now_json, name="now"),
+    path("sites/<str:key>/parts/<slug:part>", overview.parts, name="parts"),
+    path("sites/<str:key>/chart.csv", overview.chart_csv, name="chart_csv"),
+    path("sites/<str:key>/setup", setup.page, name="setup"),
+    path("sites/<str:key>/setup/status", setup.status, name="setup_status"),
+    path("sites/<str:key>/<tab:tab>", lists.page, name="list"),
+    path("sites/<str:key>/<tab:tab>.csv", lists.csv, name="list_csv"),
 ]

@@ -1,0 +1,74 @@
+"""The list of sites with a first figure each. Ready to print."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.urls import reverse
+from django.utils.timezone import now
+
+from ingest.models import Site
+from reports import changes, charts, formats, realtime
+from reports.asking import TROUBLE
+from reports.queries import periods
+from reports.queries.query import Query, Result
+from reports.queries.run import run_all
+from reports.views.frame import tile
+
+PERIOD = "30d"
+
+
+def _question(site: Site, at: Any) -> Query:
+    period = periods.of(PERIOD, site.zone, at)
+    return Query(site.pk, ("visitors",), period, at, interval="day", comparison="previous")
+
+
+def _answers(sites: Sequence[Site], at: Any) -> list[Result | Exception]:
+    try:
+        return list(run_all([_question(site, at) for site in sites]))
+    except TROUBLE as trouble:
+        return [trouble] * len(sites)
+
+
+def _spark(site: Site, result: Result) -> dict[str, Any]:
+    values = [row.values["visitors"] or 0 for row in result.rows]
+    return {
+        "spark": charts.spark(values),
+        "spark_sentence": f"Visitors of {site.name} by day, highest {formats.count(max(values, default=0))}",
+        "note": "" if any(values) else "No events yet",
+    }
+
+
+def _figures(site: Site, answer: Result | Exception) -> dict[str, Any]:
+    if isinstance(answer, Exception):
+        return {"visitors": formats.NOTHING, "change": changes.NONE, "spark": None, "note": "Could not be loaded"}
+    value = answer.totals["visitors"]
+    before = answer.totals_before["visitors"] if answer.totals_before else None
+    return {
+        "visitors": formats.count(value),
+        "change": changes.between(value, before, "count"),
+        **_spark(site, answer),
+    }
+
+
+def _row(site: Site, answer: Result | Exception, visitors: int) -> dict[str, Any]:
+    return {
+        "name": site.name,
+        "domain": site.domain,
+        "tile": tile(site.name),
+        "url": reverse("overview", args=[site.key]),
+        "now": formats.count(visitors) if visitors else "none",
+        "now_is_on": visitors > 0,
+        **_figures(site, answer),
+    }
+
+
+def context(sites: Sequence[Site]) -> dict[str, Any]:
+    at = now()
+    live = realtime.visitors_now_of([site.pk for site in sites], at)
+    answers = _answers(sites, at)
+    return {
+        "rows": [_row(site, answer, live[site.pk]) for site, answer in zip(sites, answers, strict=True)],
+        "range": "Last 30 days",
+        "range_short": "Last 30 days",
+        "visitors_now": sum(live.values()),
+    }

@@ -1,0 +1,79 @@
+"""What a reader asked for: the address of a page, read once, and the answers to it, each fetched once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+import psycopg
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.utils.timezone import now
+
+from ingest.models import Site
+from reports.links import TABS, Links
+from reports.queries import buckets, parse, periods
+from reports.queries.clock import day_of
+from reports.queries.query import Interval, Query, QueryTimeout, Result
+from reports.queries.run import run_all
+from reports.words import FilterWords, of_filter
+
+KPIS = ("visitors", "sessions", "pageviews", "views_per_session", "bounce_rate", "session_duration")
+TROUBLE = (QueryTimeout, psycopg.Error, DatabaseError)  # what may keep figures from coming
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`query` has the period, comparison and filters; each panel adds its metrics and dimension."""
+
+    site: Site
+    query: Query
+    links: Links
+    interval: Interval
+    metric: str  # the KPI that is drawn
+    tabs: dict[str, str]  # slot -> chosen tab
+    filters: tuple[FilterWords, ...]
+    answers: dict[Query, Result | Exception] = field(default_factory=dict, compare=False)
+
+    def fetch(self, queries: Sequence[Query]) -> None:
+        """Asks all at once, of one moment. What fails is kept as its trouble and raised where it is needed."""
+        missing = [query for query in dict.fromkeys(queries) if query not in self.answers]
+        try:
+            found: Sequence[Result | Exception] = run_all(missing)
+        except TROUBLE as trouble:
+            found = [trouble] * len(missing)
+        self.answers.update(zip(missing, found, strict=True))
+
+    def ask(self, query: Query) -> Result:
+        """The answer; the same question twice in one page costs once. Raises TROUBLE."""
+        self.fetch([query])
+        answer = self.answers[query]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    @property
+    def today(self) -> date:
+        return day_of(self.query.period.zone, self.query.now)
+
+    @property
+    def local_now(self) -> datetime:
+        return self.query.now.astimezone(self.query.period.zone)
+
+    @property
+    def is_all_time(self) -> bool:
+        return self.query.period.kind == periods.ALL
+
+
+def asked(request: HttpRequest, site: Site, path: str) -> Asked:
+    """Raises QueryRefused for an address that asks for what cannot be answered."""
+    query = parse.of_url(request.GET, site, now())
+    metric = request.GET.get("metric", "")
+    return Asked(
+        site=site,
+        query=query.with_(interval=None),
+        links=Links.of(path, request.GET),
+        interval=query.interval or buckets.default(query.period),
+        metric=metric if metric in KPIS else KPIS[0],
+        tabs={name: request.GET.get(name, "") for name in TABS},
+        filters=tuple(of_filter(told) for told in query.filters),
+    )

@@ -1,0 +1,50 @@
+"""What stands in a panel instead of rows: nothing there, nothing left, too slow, failed. LOOK: icon, title,
+one sentence, at most two buttons; what is normal is grey, slow is amber, failed is red."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from reports.links import Links
+from reports.words import FilterWords
+
+
+def _state(kind: str, icon: str, title: str, text: str, acts: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    return {"kind": kind, "icon": icon, "title": title, "text": text, "acts": list(acts)}
+
+
+def _joined(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def empty(icon: str, plural: str, domain: str, range_words: str, links: Links, is_all_time: bool) -> dict[str, Any]:
+    """Nobody came. With a shorter range than all time, offers that."""
+    when = "yet" if is_all_time else range_words
+    show_all = {"label": "Show all time", "url": links.for_period("all")}
+    text = f"Nobody came to {domain} {when}."
+    return _state(
+        "empty", icon, f"No {plural} yet" if is_all_time else f"No {plural}", text, [] if is_all_time else [show_all]
+    )
+
+
+def filtered_away(one: str, filters: Sequence[FilterWords], links: Links) -> dict[str, Any]:
+    """The filters leave nothing: offers to drop the last one."""
+    last = filters[-1]
+    verb = "leaves" if len(filters) == 1 else "leave"
+    text = f"{_joined([str(words) for words in filters])} {verb} no visitor."
+    drop = {"label": f"Remove “{last}”", "url": links.without_filter(last.told)}
+    return _state("filtered", "filter", f"No {one} matches", text, [drop])
+
+
+def timed_out(seconds: int, here: str, soft: str, links: Links) -> dict[str, Any]:
+    acts = [
+        {"label": "Try again", "url": here, "icon": "refresh", "soft": soft},
+        {"label": "Use 30 days", "url": links.for_period("30d"), "is_plain": True},
+    ]
+    text = "The range is long and has no ready totals. The rest of the page is complete."
+    return _state("slow", "clock", f"This took longer than {seconds} s", text, acts)
+
+
+def failed(here: str, soft: str) -> dict[str, Any]:
+    acts = [{"label": "Try again", "url": here, "icon": "refresh", "soft": soft}]
+    text = "The database did not answer. Nothing is lost: events are kept and counted later."
+    return _state("failed", "alert", "These figures could not be loaded", text, acts)
