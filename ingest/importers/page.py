@@ -3,6 +3,7 @@
 import re
 from urllib.parse import parse_qsl
 
+from ingest.enrich import source
 from ingest.importers.line import Outcome
 
 STATIC_ENDINGS = """
@@ -17,7 +18,7 @@ pyc rb sh pl lua m4 mk spec vim
 """
 STATIC, FILES = frozenset(STATIC_ENDINGS.split()), frozenset(FILE_ENDINGS.split())
 EXTENSION = re.compile(r"\.([a-z][a-z0-9]{0,10})$")
-FEED = {"feed", "feeds", "rss", "rss2", "rss20", "rss10", "rss.php", "atom", "atom10", "rdf", "xmlrpc.php"}
+FEEDS = {"feed", "feeds", "rss", "rss2", "rss20", "rss10", "rss.php", "atom", "atom10", "rdf", "xmlrpc.php"}
 # Shown: everything else that is 2xx, and 304, where the browser had the page already.
 NOTHING_SHOWN = {204, 205, 206}
 
@@ -38,7 +39,11 @@ def left_for(path: str, query: str | None) -> Outcome | None:
     ending = found[1] if found else ""
     if ending in STATIC:
         return Outcome.STATIC
-    words = {lower.rstrip("/").rpartition("/")[2], *(value.lower() for _, value in parse_qsl(query or ""))}
-    if ending in FILES or words & FEED or lower.startswith("/.well-known/"):
-        return Outcome.NOT_A_PAGE
-    return None
+    is_file = ending in FILES or lower.startswith("/.well-known/")
+    return Outcome.NOT_A_PAGE if is_file or _is_feed(lower, query or "") else None
+
+
+def _is_feed(path: str, query: str) -> bool:
+    # "?feed=rss2" asks for one; "?utm_medium=feed" on a page says that its reader came from one.
+    asked = {value.lower() for name, value in parse_qsl(query) if name.lower() not in source.KEPT}
+    return not FEEDS.isdisjoint({path.rstrip("/").rpartition("/")[2], *asked})
