@@ -47,7 +47,9 @@ def sites_of(user: Person) -> QuerySet[Site]:
 
 def site_for(user: Person, key: str, right: Right) -> Site:
     """The site of a public key. Raises Http404 for strangers, PermissionDenied for members without RIGHT."""
-    found = Membership.objects.select_related("site").filter(user__pk=user.pk, site__key=key).first()
+    found = None
+    if isinstance(user, User):
+        found = Membership.objects.select_related("site").filter(user=user, site__key=key).first()
     if found is None:
         raise Http404(f"{key}: is no site of yours.")
     if found.role not in ROLES[right]:

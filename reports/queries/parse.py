@@ -179,10 +179,9 @@ def _filter(operator: str, dimension: str, values: list[str | None]) -> Filter:
 
 def _filter_of_json(one: object) -> Filter:
     match one:
-        case [str(operator), str(dimension), [*values]] if all(
-            value is None or isinstance(value, str) for value in values
-        ):
-            return _filter(operator, dimension, [value or None for value in values])
+        case [str(operator), str(dimension), [*values]]:
+            if all(value is None or isinstance(value, str) for value in values):
+                return _filter(operator, dimension, [str(value) if value else None for value in values])
     raise QueryRefused('filters: must be like ["is", "country", ["DE", null]] each.', "filters")
 
 

@@ -1,19 +1,19 @@
 """A part of a plan as one statement. Composed with `psycopg.sql`; every value is a parameter.
 
-Each base is a SELECT with the same columns, `part`, over which the metrics of the registry are computed:
-`k0, k1 … | bucket, visitor_id, page_views, events, is_started, is_bounce, seconds, session_views, is_new`.
+Each base is a SELECT of the keys (`k0, k1 …` or `bucket`), `visitor_id` and the columns that `metrics.ATOMS` sums
+up for each visitor and key; over those rows the metrics are computed.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from psycopg import sql
 
 from ingest.event import NAMES, PAGEVIEW
 from reports.queries.dimensions import dimension
 from reports.queries.filters import Values, condition
-from reports.queries.metrics import metric
+from reports.queries.metrics import ATOMS, metric
 from reports.queries.plan import Part
 from reports.queries.query import Filter, Query
 
@@ -73,20 +73,23 @@ AND s.id IN (
 )
 """)
 
-# One row for each visitor and key: what is counted once is small before it is sorted.
 EVENTS = sql.SQL("""
-SELECT {keys}, e.visitor_id, count(*) FILTER (WHERE e.name = {pageview}) AS page_views, count(*) AS events
+SELECT {keys}, e.visitor_id, (e.name = {pageview})::int AS page_views, 1 AS events
 FROM ingest_event e {join}
 WHERE e.site_id = {site} AND e.ts >= {start} AND e.ts < {until} AND e.name <> ALL({uncounted}::text[]) {filters}
-GROUP BY {numbers}e.visitor_id
 """)
-# The same by session: one that has events of a key counts once for that key.
+# By session: one that has events of a key counts once for that key. Events are summed up before they meet their
+# sessions, as there are several times as many.
 EVENTS_BY_SESSION = sql.SQL("""
-SELECT {keys}, s.visitor_id, count(*) FILTER (WHERE e.name = {pageview}) AS page_views, count(*) AS events,
+SELECT {keys}, s.visitor_id, hits.page_views, hits.events,
   s.started_at >= {start} AND s.started_at < {until} AS is_started, {session}
-FROM ingest_event e {join}
-WHERE e.site_id = {site} AND e.ts >= {start} AND e.ts < {until} AND e.name <> ALL({uncounted}::text[]) {filters}
-GROUP BY {numbers}s.site_id, s.id
+FROM (
+  SELECT {event_keys}, e.session_id, count(*) FILTER (WHERE e.name = {pageview}) AS page_views, count(*) AS events
+  FROM ingest_event e
+  WHERE e.site_id = {site} AND e.ts >= {start} AND e.ts < {until} AND e.name <> ALL({uncounted}::text[]) {on_event}
+  GROUP BY {numbers}e.session_id
+) hits JOIN ingest_session s ON s.site_id = {site} AND s.id = hits.session_id
+WHERE true {filters}
 """)
 JOIN = sql.SQL("JOIN ingest_session s ON s.site_id = e.site_id AND s.id = e.session_id")
 
@@ -95,8 +98,21 @@ SESSION = sql.SQL("""s.is_bounce,
   s.page_views AS session_views, s.is_new_visitor AS is_new""")
 
 NOTHING = sql.SQL("")
-GROUPED = sql.SQL("SELECT {columns} FROM ({part}) part {group}")
+BY_VISITOR = sql.SQL("SELECT {columns} FROM ({rows}) base GROUP BY {group}")
+GROUPED = sql.SQL("SELECT {columns} FROM ({rows}) by_visitor {group}")
 PAGE = sql.SQL("{grouped} ORDER BY {order} LIMIT {limit} OFFSET {offset}")
+
+
+class Key(NamedTuple):
+    """A column to group by, and the alias of the table that it is of."""
+
+    name: str
+    column: sql.Composed
+    table: Literal["e", "s"]
+
+    @property
+    def selected(self) -> sql.Composed:
+        return sql.SQL("{} AS {}").format(self.column, sql.Identifier(self.name))
 
 
 def totals(query: Query, part: Part, scope: Scope) -> Statement:
@@ -108,40 +124,47 @@ def totals(query: Query, part: Part, scope: Scope) -> Statement:
 def series(query: Query, part: Part, scope: Scope) -> Statement:
     """Rows of bucket number (from 1) and the part's metrics; empty buckets are left out."""
     values = Values()
-    moment = "e.ts" if part.base == "events" else "s.started_at"
-    bucket = sql.SQL("width_bucket({}, {}::timestamptz[])").format(sql.SQL(moment), values.put(list(scope.edges)))
-    keys = (sql.SQL("{} AS bucket").format(bucket),)
-    return Statement(_grouped(part, _rows(query, part, scope, keys, values), ("bucket",)), values)
+    moment = sql.SQL("e.ts" if part.base == "events" else "s.started_at")
+    column = sql.SQL("width_bucket({}, {}::timestamptz[])").format(moment, values.put(list(scope.edges)))
+    key = Key("bucket", column, "e" if part.base == "events" else "s")
+    return Statement(_grouped(part, _rows(query, part, scope, (key,), values), ("bucket",)), values)
 
 
 def breakdown(query: Query, part: Part, scope: Scope) -> Statement:
     """Rows of all keys' number, the keys, the part's metrics; ordered and cut as the query says."""
     values = Values()
-    names = tuple(f"k{number}" for number in range(len(query.dimensions)))
-    keys = tuple(_key(name, asked, values) for name, asked in zip(names, query.dimensions, strict=True))
-    grouped = _grouped(part, _rows(query, part, scope, keys, values), names, sql.SQL("count(*) OVER (), "))
+    keys = tuple(_key(number, name) for number, name in enumerate(query.dimensions))
+    names = [key.name for key in keys]
     page = PAGE.format(
-        grouped=grouped, order=_order(query, names), limit=values.put(query.limit), offset=values.put(query.offset)
+        grouped=_grouped(part, _rows(query, part, scope, keys, values), names, sql.SQL("count(*) OVER (), ")),
+        order=_order(query, names),
+        limit=values.put(query.limit),
+        offset=values.put(query.offset),
     )
     return Statement(page, values)
 
 
-def _key(name: str, asked: str, values: Values) -> sql.Composed:
-    row = dimension(asked)
-    column = sql.SQL(row.sql).format(t=sql.Identifier(_alias(row.of)))
-    return sql.SQL("{} AS {}").format(column, sql.Identifier(name))
-
-
-def _alias(of: str) -> str:
-    return "e" if of == "event" else "s"
+def _key(number: int, name: str) -> Key:
+    row = dimension(name)
+    table: Literal["e", "s"] = "e" if row.of == "event" else "s"
+    return Key(f"k{number}", sql.SQL(row.sql).format(t=sql.Identifier(table)), table)
 
 
 def _grouped(part: Part, rows: sql.Composed, keys: Sequence[str], first: sql.Composable = NOTHING) -> sql.Composed:
     names = [sql.Identifier(key) for key in keys]
     figures = [sql.SQL("{} AS {}").format(sql.SQL(metric(name).sql), sql.Identifier(name)) for name in part.metrics]
-    group = sql.SQL("GROUP BY {}").format(sql.SQL(", ").join(names)) if names else NOTHING
-    columns = first + sql.SQL(", ").join([*names, *figures])
-    return GROUPED.format(columns=columns, part=rows, group=group)
+    return GROUPED.format(
+        columns=first + sql.SQL(", ").join([*names, *figures]),
+        rows=_by_visitor(part, rows, names),
+        group=sql.SQL("GROUP BY {}").format(sql.SQL(", ").join(names)) if names else NOTHING,
+    )
+
+
+def _by_visitor(part: Part, rows: sql.Composed, names: Sequence[sql.Identifier]) -> sql.Composed:
+    atoms = dict.fromkeys(atom for name in part.metrics for atom in metric(name).atoms)
+    group = sql.SQL(", ").join([*names, sql.Identifier("visitor_id")])
+    sums = [sql.SQL("{} AS {}").format(sql.SQL(ATOMS[atom]), sql.Identifier(atom)) for atom in atoms]
+    return BY_VISITOR.format(columns=sql.SQL(", ").join([group, *sums]), rows=rows, group=group)
 
 
 def _order(query: Query, names: Sequence[str]) -> sql.Composed:
@@ -155,23 +178,28 @@ def _order(query: Query, names: Sequence[str]) -> sql.Composed:
     return sql.SQL(", ").join([*unset, wanted, *ties])
 
 
-def _rows(query: Query, part: Part, scope: Scope, keys: Sequence[sql.Composed], values: Values) -> sql.Composed:
+# --- Bases ------------------------------------------------------------------------------------------------
+
+
+def _rows(query: Query, part: Part, scope: Scope, keys: Sequence[Key], values: Values) -> sql.Composed:
     of_event, of_session = _split(query.filters)
     fill: dict[str, sql.Composable] = {
-        "keys": sql.SQL(", ").join(keys) if keys else sql.SQL("NULL AS nothing"),
-        "numbers": sql.SQL("").join(sql.SQL("{}, ").format(number) for number in range(1, len(keys) + 1)),
         "site": values.put(query.site_id),
         "start": sql.SQL("{}::timestamptz").format(values.put(scope.start)),
         "until": sql.SQL("{}::timestamptz").format(values.put(scope.until)),
         "uncounted": values.put(UNCOUNTED),
         "pageview": values.put(PAGEVIEW),
         "session": SESSION,
+        "keys": _list([key.selected for key in keys]),
     }
     on_event, on_session = _conditions(of_event, "e", values), _conditions(of_session, "s", values)
     if part.base == "events":
-        return _events(query, part, fill, on_event, on_session)
+        if any(metric(name).of == "sessions" for name in part.metrics):
+            return _events_by_session(keys, fill, on_event, on_session)
+        is_joined = bool(of_session) or any(key.table == "s" for key in keys)
+        return EVENTS.format(**fill, filters=on_event + on_session, join=JOIN if is_joined else NOTHING)
     if of_event:
-        on_session += HAS_EVENT.format(**{**fill, "filters": on_event})
+        on_session += HAS_EVENT.format(**fill, filters=on_event)
     if part.base == "starts":
         return STARTS.format(**fill, filters=on_session)
     return SESSIONS.format(
@@ -179,14 +207,22 @@ def _rows(query: Query, part: Part, scope: Scope, keys: Sequence[sql.Composed], 
     )
 
 
-def _events(
-    query: Query, part: Part, fill: dict[str, sql.Composable], on_event: sql.Composed, on_session: sql.Composed
+def _events_by_session(
+    keys: Sequence[Key], fill: dict[str, sql.Composable], on_event: sql.Composed, on_session: sql.Composed
 ) -> sql.Composed:
-    by_session = any(metric(name).of == "sessions" for name in part.metrics)
-    asks_session = any(dimension(name).of == "session" for name in query.dimensions)
-    is_joined = by_session or asks_session or bool(on_session.as_string())
-    shape = EVENTS_BY_SESSION if by_session else EVENTS
-    return shape.format(**fill, filters=on_event + on_session, join=JOIN if is_joined else NOTHING)
+    inner = [key for key in keys if key.table == "e"]
+    outer = [sql.Identifier("hits", key.name) if key.table == "e" else key.selected for key in keys]
+    return EVENTS_BY_SESSION.format(
+        **{**fill, "keys": _list(outer)},
+        event_keys=_list([key.selected for key in inner]),
+        numbers=sql.SQL("").join(sql.SQL("{}, ").format(number) for number in range(1, len(inner) + 1)),
+        on_event=on_event,
+        filters=on_session,
+    )
+
+
+def _list(columns: Sequence[sql.Composable]) -> sql.Composable:
+    return sql.SQL(", ").join(columns) if columns else sql.SQL("NULL AS nothing")
 
 
 def _split(told: Sequence[Filter]) -> tuple[list[Filter], list[Filter]]:
