@@ -40,10 +40,11 @@ def _spark(site: Site, result: Result) -> dict[str, Any]:
 
 def _figures(site: Site, answer: Result | Exception) -> dict[str, Any]:
     if isinstance(answer, Exception):
-        return {"visitors": formats.NOTHING, "change": changes.NONE, "spark": None, "note": "Could not be loaded"}
+        return {"size": 0, "visitors": formats.NOTHING, "change": changes.NONE, "spark": None, "note": "Could not be loaded"}
     value = answer.totals["visitors"]
     before = answer.totals_before["visitors"] if answer.totals_before else None
     return {
+        "size": value or 0,
         "visitors": formats.count(value),
         "change": changes.between(value, before, "count"),
         **_spark(site, answer),
@@ -53,7 +54,7 @@ def _figures(site: Site, answer: Result | Exception) -> dict[str, Any]:
 def _row(site: Site, answer: Result | Exception, visitors: int) -> dict[str, Any]:
     return {
         "name": site.name,
-        "domain": site.domain,
+        "second": site.domain if site.domain != site.name else site.timezone.replace("_", " "),
         "tile": tile(site.name),
         "url": reverse("overview", args=[site.key]),
         "now": formats.count(visitors) if visitors else "none",
@@ -62,13 +63,18 @@ def _row(site: Site, answer: Result | Exception, visitors: int) -> dict[str, Any
     }
 
 
+def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(rows, key=lambda row: -row["size"])
+
+
 def context(sites: Sequence[Site]) -> dict[str, Any]:
+    """Busiest first; each site's days are those of its own zone."""
     at = now()
     live = realtime.visitors_now_of([site.pk for site in sites], at)
     answers = _answers(sites, at)
+    rows = [_row(site, answer, live[site.pk]) for site, answer in zip(sites, answers, strict=True)]
     return {
-        "rows": [_row(site, answer, live[site.pk]) for site, answer in zip(sites, answers, strict=True)],
-        "range": "Last 30 days",
-        "range_short": "Last 30 days",
+        "rows": _sorted(rows),
+        "range": "Last 30 days, compared with the 30 before",
         "visitors_now": sum(live.values()),
     }

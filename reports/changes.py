@@ -41,7 +41,7 @@ def between(now: float | None, before: float | None, kind: str, better: str = "u
     if before == 0 and kind != "percent":
         return NEW
     size = _size(now, before, kind)
-    if size == "0 pts":
+    if size == "0 pts" or size.startswith("<"):
         return SAME
     arrow = "up" if now > before else "down"
     if better not in {"up", "down"}:

@@ -22,6 +22,13 @@ def range_words(period: Period, with_year: bool = True) -> str:
     return formats.days(period.first_day, period.last_day, with_year)
 
 
+def within_words(period: Period) -> str:
+    """The same inside a sentence: between 1 and 20 Nov 2026."""
+    if period.kind == periods.ROLLING:
+        return "in the last 24 hours"
+    return formats.within(period.first_day, period.last_day)
+
+
 def _is_whole_month(first: date, last: date) -> bool:
     is_same = (first.year, first.month) == (last.year, last.month)
     return is_same and first.day == 1 and last.day == monthrange(last.year, last.month)[1]

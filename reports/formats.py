@@ -148,6 +148,13 @@ def days(first: date, last: date, with_year: bool = True) -> str:
     return f"{first.day}{DASH}{short_day(last)}{year}"
 
 
+def within(first: date, last: date) -> str:
+    """In a sentence: between 1 and 20 Nov 2026, on Fri 20 Nov 2026."""
+    if first == last:
+        return f"on {day(first)}"
+    return f"between {days(first, last).replace(DASH, ' and ')}"
+
+
 def ago(then: datetime, now: datetime) -> str:
     """Relative below an hour, else the local time: "4 s ago", "12 min ago", "08:41", "Fri 20 Nov, 08:41"."""
     passed = now - then

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from reports import changes, charts, controls, formats, panels
+from reports import changes, charts, controls, formats, panels, realtime, states
 from reports.asking import KPIS, TROUBLE, Asked
 from reports.links import QUESTION
 from reports.queries import buckets
@@ -166,11 +166,19 @@ def _filled_chart(asked: Asked, steps: Sequence[charts.Bucket]) -> dict[str, Any
     }
 
 
+def _is_unused(asked: Asked) -> bool:
+    """Never had an event; looked up only where the figures are nothing anyway."""
+    totals = asked.ask(totals_question(asked)).totals
+    return not totals["visitors"] and not asked.filters and realtime.first_event_at(asked.site.pk) is None
+
+
 def chart(asked: Asked, error: Exception | None) -> dict[str, Any]:
     """The graph, or its trouble; where the figures above it failed already it is not asked for again."""
     try:
         if error is not None:
             raise error
+        if _is_unused(asked):
+            return {"state": states.before_the_first(asked.site.domain, reverse("setup", args=[asked.site.key]))}
         return _filled_chart(asked, series(asked))
     except TROUBLE as trouble:
         return panels.trouble(asked, trouble, "figures")

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from reports import changes, collected, formats, states, words
 from reports.asking import TROUBLE, Asked
-from reports.controls import range_words
+from reports.controls import range_words, within_words
 from reports.links import QUESTION
 from reports.queries import parse
 from reports.queries.query import Filter, Query, QueryTimeout, Result, Row
@@ -204,8 +204,8 @@ def _frame(asked: Asked, slot: Slot, tab: Tab) -> dict[str, Any]:
 def empty_state(asked: Asked, slot: Slot, tab: Tab) -> dict[str, Any]:
     if asked.filters:
         return states.filtered_away(tab.one, asked.filters, asked.links)
-    where = range_words(asked.query.period)
-    return states.empty(slot.icon, tab.plural, asked.site.domain, where, asked.links, asked.is_all_time)
+    when = within_words(asked.query.period)
+    return states.empty(slot.icon, tab.plural, asked.site.domain, when, asked.links, asked.is_all_time)
 
 
 def trouble(asked: Asked, error: Exception, soft: str) -> dict[str, Any]:

@@ -26,6 +26,13 @@ def empty(icon: str, plural: str, domain: str, range_words: str, links: Links, i
     )
 
 
+def before_the_first(domain: str, setup_url: str) -> dict[str, Any]:
+    """A site that has never had an event."""
+    text = f"Put the snippet on {domain}. The figures appear here by themselves."
+    act = {"label": "Install", "url": setup_url, "soft": "page"}
+    return _state("empty", "code", "Waiting for the first event", text, [act])
+
+
 def filtered_away(one: str, filters: Sequence[FilterWords], links: Links) -> dict[str, Any]:
     """The filters leave nothing: offers to drop the last one."""
     last = filters[-1]

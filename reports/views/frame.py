@@ -6,6 +6,7 @@ from typing import Any
 from django.urls import reverse
 
 from ingest.models import Site
+from reports.queries.periods import PRESETS
 
 DIGITS = 9  # sites that a single key opens
 
@@ -13,16 +14,7 @@ KEYS = (
     (
         "Period",
         (
-            ("Today", ("D",)),
-            ("Yesterday", ("E",)),
-            ("Last 24 hours", ("H",)),
-            ("Last 7 days", ("W",)),
-            ("Last 30 days", ("T",)),
-            ("Month to date", ("M",)),
-            ("Last month", ("P",)),
-            ("Year to date", ("Y",)),
-            ("Last 12 months", ("L",)),
-            ("All time", ("A",)),
+            *((preset.label, (preset.key,)) for preset in PRESETS),
             ("Custom", ("C",)),
             ("Period before and after", ("←", "→")),
         ),
@@ -35,7 +27,7 @@ KEYS = (
             ("Clear the filters", ("Esc",)),
             ("Search a list", ("/",)),
             ("All sites", ("0",)),
-            ("First to ninth site", ("1", "9")),
+            ("First to ninth site", ("1–9",)),
             ("This help", ("?",)),
         ),
     ),

@@ -52,7 +52,9 @@ class Calendar {
       button.dataset.step = by;
       return button;
     };
-    return element("div", { className: "calendar-head" }, element("b", { textContent: monthName(this.month) }), step(-1, "‹", "Month before"), step(1, "›", "Month after"));
+    const after = step(1, "›", "Month after");
+    after.disabled = iso(shifted(this.month, 1)) > this.to.max;
+    return element("div", { className: "calendar-head" }, element("b", { textContent: monthName(this.month) }), step(-1, "‹", "Month before"), after);
   }
 
   table() {
