@@ -17,6 +17,7 @@ from analytics_site.schedule import SCHEDULE
 from ingest import fields
 from ingest.event import NAMES, DropReason
 from ingest.formats import native
+from ingest.importers.line import Outcome
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("analytics_site", "ingest", "reports")
@@ -208,6 +209,11 @@ def test_examples_of_requests_are_taken_whole(document: str) -> None:
         envelope = native.parse(json.loads(body), received_at=1_795_000_000)
         assert envelope.events
         assert envelope.rejected == []
+
+
+def test_every_outcome_of_an_import_is_told_and_no_other() -> None:
+    told = table_rows(text("docs/import.md"))
+    assert set(chain.from_iterable(words_in_code(row[0]) for row in told)) == {str(outcome) for outcome in Outcome}
 
 
 # --- What is there and what is not ------------------------------------------------------------------------
