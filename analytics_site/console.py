@@ -37,8 +37,13 @@ class Follower:
     def have_spoken(self, names: list[str]) -> bool:
         return all(self.logs[name].last for name in names)
 
+    def close(self) -> None:
+        for log in self.logs.values():
+            log.close()
+
     def last_line(self, name: str) -> str:
         """The end of the log, for a message about why a process is gone."""
+        self.show()
         return self.logs[name].last or "its log is empty"
 
 
@@ -55,12 +60,15 @@ class _Log:
     def new_lines(self) -> list[str]:
         lines = self._read()
         if self._has_rotated():
-            if self.file:
-                self.file.close()
+            self.close()
             self.file = self.path.open("rb")
             lines += self._read()
         self.last = lines[-1] if lines else self.last
         return lines
+
+    def close(self) -> None:
+        if self.file:
+            self.file.close()
 
     def _read(self) -> list[str]:
         if self.file is None:

@@ -22,6 +22,7 @@ from analytics_site.supervision import Supervisor, answers, end_groups, socket_p
 
 TURN_SECONDS = 0.1
 WEB_SECONDS = 60
+GIVEN_SECONDS = 10  # a server that is ours starts now, one that was given should run
 QUIET_TURNS = 3
 STOP_SECONDS = 120  # four stages of up to 30 s each
 
@@ -102,15 +103,21 @@ class Launch:
     # --- Start --------------------------------------------------------------------------------------------
 
     def start_servers(self) -> None:
-        self.until(lambda: answers(self.supervisor.path), "supervisord", START_SECONDS)
-        self.log.skip("supervisor")  # about itself
+        end = time.monotonic() + START_SECONDS
+        while not answers(self.supervisor.path) and time.monotonic() < end:
+            self._check_supervisor()
+            time.sleep(TURN_SECONDS / 5)
+        self.log.skip("supervisor")  # so far it spoke about itself
         for server in self.servers:
             self.supervisor.start(server.name)
 
     def prepare(self, demo: bool) -> dict[str, str | None]:
         """Run `manage.py prepare` while the servers start; what it prints."""
+        wait = START_SECONDS if any(server.name == "postgres" for server in self.servers) else GIVEN_SECONDS
         with (self.plan.data / "log" / "prepare.log").open("ab") as log:
-            process = self._manage(["prepare", *(["--demo"] if demo else [])], stdout=subprocess.PIPE, stderr=log)
+            process = self._manage(
+                ["prepare", "--wait", str(wait), *(["--demo"] if demo else [])], stdout=subprocess.PIPE, stderr=log
+            )
         for server in self.servers:
             self.until(server.is_ready, server.title, START_SECONDS, self._loss(server.name))
         self.until(lambda: process.poll() is not None, "manage.py prepare")
@@ -212,8 +219,10 @@ class Launch:
         finally:
             end_groups(pids, patience if self.supervisor.is_alive() else min(patience, 35))
             self.supervisor.process.kill()
-            self.supervisor.process.wait()
+            for process in (*self.helpers, self.supervisor.process):
+                process.wait()
             self.log.show()
+            self.log.close()
             self.supervisor.close()
             state.forget(self.plan.data)
 

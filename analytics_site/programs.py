@@ -58,6 +58,6 @@ def celery(part: str) -> list[str]:
     return [sys.executable, "-W", NO_ROOT_WARNING, *celery_of_ours, part, "--loglevel", "info"]
 
 
-def bound(command: list[str]) -> list[str]:
-    """`command` in the clone, ending with whoever starts it."""
-    return [sys.executable, "-I", "-S", child.__file__, "--folder", str(CLONE), "--", *command]
+def bound(command: list[str], folder: Path = CLONE) -> list[str]:
+    """`command` in a folder, ending with whoever starts it."""
+    return [sys.executable, "-I", "-S", child.__file__, "--folder", str(folder), "--", *command]

@@ -28,10 +28,10 @@ BASE = """
 nodaemon=true
 silent=true
 {user}
-logfile=%(ENV_FOOTFALL_LOG)s/supervisor.log
+logfile=log/supervisor.log
 logfile_maxbytes=1MB
 logfile_backups=2
-pidfile=%(ENV_FOOTFALL_RUN)s/supervisor.pid
+pidfile=run/supervisor.pid
 
 [unix_http_server]
 file=%(ENV_FOOTFALL_SOCKET)s
@@ -52,7 +52,7 @@ stopsignal={stop_signal}
 stopwaitsecs={stop_seconds}
 killasgroup=true
 redirect_stderr=true
-stdout_logfile=%(ENV_FOOTFALL_LOG)s/{name}.log
+stdout_logfile=log/{name}.log
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 """
@@ -68,7 +68,7 @@ class Process:
 
 
 def configuration(programs: list[Program]) -> str:
-    """The file for supervisord. Paths come by the environment: in the file `;`, `#` and `%` have meanings."""
+    """The file for supervisord. Commands come by the environment: in the file `;`, `#` and `%` have meanings."""
     sections = [
         PROGRAM.format(
             name=program.name,
@@ -103,18 +103,17 @@ class Supervisor:
         """`lock` is a descriptor that stays open as long as supervisord lives; `extra` goes into the environment."""
         file = data / "run" / "supervisord.conf"
         file.write_text(configuration(programs))
+        path.unlink(missing_ok=True)  # a killed one's
         environment = {
             **os.environ,
             **extra,
             **{f"FOOTFALL_COMMAND_{program.name}": shlex.join(program.command) for program in programs},
             child.PARENT: str(os.getpid()),
-            "FOOTFALL_LOG": str(data / "log"),
-            "FOOTFALL_RUN": str(data / "run"),
             "FOOTFALL_SOCKET": str(path),
         }
         # A session of its own, or Ctrl-C in the terminal would reach every program at once, in no order.
         process = subprocess.Popen(
-            bound([sys.executable, "-m", "supervisor.supervisord", "-c", str(file)]),
+            bound([sys.executable, "-P", "-m", "supervisor.supervisord", "-c", str(file)], data),
             env=environment,
             pass_fds=[lock],
             start_new_session=True,
@@ -125,7 +124,8 @@ class Supervisor:
         return self.process.poll() is None
 
     def start(self, name: str) -> None:
-        rpc(self.path).supervisor.startProcess(name, False)
+        with rpc(self.path) as server:
+            server.supervisor.startProcess(name, False)
 
     def processes(self) -> list[Process]:
         return processes(self.path)
@@ -142,14 +142,17 @@ class Supervisor:
 
 def processes(path: Path) -> list[Process]:
     """What supervisord says of its programs; [] when it does not answer."""
-    try:
-        found: list[dict[str, Any]] = rpc(path).supervisor.getAllProcessInfo()
-    except (OSError, RpcError):
+    if not answers(path):
         return []
+    try:
+        with rpc(path) as server:
+            found: Any = server.supervisor.getAllProcessInfo()
+    except (OSError, RpcError):
+        return []  # it is ending
     return [Process(row["name"], row["pid"] or None, row["statename"].lower()) for row in found]
 
 
-def rpc(path: Path) -> Any:
+def rpc(path: Path) -> ServerProxy:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from supervisor.xmlrpc import SupervisorTransport
@@ -172,8 +175,8 @@ def end_groups(pids: list[int], seconds: float) -> None:
 
 
 def _lives(pid: int) -> bool:
+    """Zombies do not: nobody may be there to bury them."""
     try:
-        os.killpg(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
         return False
-    return True

@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from analytics_site.embedded.account import SYSTEM_FOLDER, Account
 from analytics_site.embedded.errors import EmbeddedError
@@ -22,15 +23,14 @@ POINTER, OWN = "servers.id", "servers"
 
 def open_data(data: Path) -> Path:
     """The data folder, made if need be, with `log` and `run` in it. Raises EmbeddedError if it is unusable."""
-    if data.exists() and not data.is_dir():
-        raise EmbeddedError(f"The data folder {data} is a file. Choose another folder with --data.")
     try:
         for folder in (data, data / "log", data / "run"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            TemporaryFile(dir=folder).close()
+    except FileExistsError as error:
+        raise EmbeddedError(f"{error.filename} is a file. Choose another data folder with --data.") from error
     except OSError as error:
         raise EmbeddedError(_unusable(data, error)) from error
-    if not os.access(data, os.W_OK | os.X_OK):
-        raise EmbeddedError(_unusable(data, PermissionError(13, "Permission denied")))
     return data
 
 

@@ -70,7 +70,7 @@ def lay_out(cluster: Cluster) -> Server:
     if not cluster.data.exists():
         _initialise(cluster, programs)
     _check_version(cluster.data)
-    _drop_foreign_pid(cluster.data / "postmaster.pid")
+    _drop_stale_pid(cluster.data)
     _configure(cluster)
     return Server(
         name="postgres",
@@ -128,21 +128,21 @@ def _check_version(data: Path) -> None:
         )
 
 
-def _drop_foreign_pid(file: Path) -> None:
-    """Remove a pid file whose number belongs by now to another program.
+def _drop_stale_pid(data: Path) -> None:
+    """Remove a pid file unless that process runs, and in this folder.
 
-    PostgreSQL would take that program for itself and refuse to start. A server of ours that still runs
-    holds the lock of child.py, for which the next one waits.
+    PostgreSQL refuses to start when the number is by now another program's, or a zombie's, which a container
+    without an init keeps for ever. A server of ours that still runs holds the lock of child.py as well, and so
+    does each of its children: the next one waits for them.
     """
-    if not file.exists():
-        return
-    pid = file.read_text().split("\n", 1)[0].strip()
+    file = data / "postmaster.pid"
     try:
-        program = Path(f"/proc/{pid}/exe").readlink().name
+        pid = file.read_text().split("\n", 1)[0].strip()
+        is_ours = Path(f"/proc/{pid}/cwd").readlink() == data
     except OSError:
-        return  # no such process, or not ours: PostgreSQL itself ignores both
-    if program.removesuffix(" (deleted)") != "postgres":
-        file.unlink()
+        is_ours = False
+    if not is_ours:
+        file.unlink(missing_ok=True)
 
 
 def _configure(cluster: Cluster) -> None:

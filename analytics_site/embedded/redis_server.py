@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from analytics_site.embedded import binaries, folder
 from analytics_site.embedded.account import Account
@@ -55,7 +57,7 @@ def lay_out(store: Store) -> Server:
     """Make or check the files; the server is not started. Raises EmbeddedError."""
     program = binaries.redis(store.account)
     store.account.make_folder(store.data)
-    _check_version(store, program)
+    check_version(store.data, program, version_of(program))
     _configure(store)
     return Server(
         name="redis",
@@ -69,18 +71,27 @@ def lay_out(store: Store) -> Server:
     )
 
 
-def _check_version(store: Store, program: Path) -> None:
-    """Redis 7 keeps its file in a folder that 6.2 does not look into: it would start empty."""
+def version_of(program: Path) -> tuple[int, int]:
     run = subprocess.run([program, "--version"], capture_output=True, text=True)
     match = re.search(r"v=(\d+)\.(\d+)", run.stdout)
     if match is None:
         raise EmbeddedError(f"{program} --version says {run.stdout.strip()[:80]!r}: is that Redis or Valkey?")
-    version = (int(match[1]), int(match[2]))
+    return int(match[1]), int(match[2])
+
+
+def check_version(data: Path, program: Path, version: tuple[int, int]) -> None:
+    """Refuse what is too old for us, or for what is in the folder.
+
+    Redis 7 keeps its file in a folder that 6.2 does not look into: 6.2 would start empty, without a word.
+    """
+    name = f"{program} ({version[0]}.{version[1]})"
     if version < FLOOR:
-        raise EmbeddedError(f"{program} is Redis {match[1]}.{match[2]}: 6.2 is the oldest that serves. Set REDIS_URL.")
-    if version < (7, 0) and (store.data / "appendonlydir").exists():
         raise EmbeddedError(
-            f"{store.data} was written by Redis 7 or newer, and {program} is {match[1]}.{match[2]}. "
+            f"{name} is too old: 6.2 is the oldest Redis that serves. Install a newer one, or set REDIS_URL."
+        )
+    if version < (7, 0) and (data / "appendonlydir").exists():
+        raise EmbeddedError(
+            f"{data} was written by Redis 7 or newer, and {name} cannot read it. "
             "Put the newer redis-server on the PATH, or choose another folder with --data."
         )
 
@@ -102,7 +113,7 @@ def _quoted(path: Path) -> str:
 def is_ready(store: Store) -> bool:
     """Whether the server answers, its file read."""
     try:
-        with redis.Redis.from_url(store.url, socket_timeout=5) as client:
+        with redis.Redis.from_url(store.url, socket_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
             _check_place(store, client)
     except redis.AuthenticationError as error:
         raise EmbeddedError(_foreign(store)) from error

@@ -92,7 +92,10 @@ def lock(data: Path) -> int:
 
     Raises EmbeddedError, naming who runs, when another `manage.py up` holds it.
     """
-    descriptor = os.open(_lock_file(data), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(_lock_file(data), os.O_RDWR | os.O_CREAT, 0o600)
+    except PermissionError as error:
+        raise EmbeddedError(_not_ours(data)) from error
     end = time.monotonic() + READER_SECONDS
     while not _take(descriptor, fcntl.LOCK_EX):
         if time.monotonic() > end:
@@ -113,6 +116,13 @@ def _take(descriptor: int, kind: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _not_ours(data: Path) -> str:
+    return (
+        f"The data folder {data} is used by the user with id {_lock_file(data).stat().st_uid}. "
+        "Start Footfall as that user, or choose another folder with --data."
+    )
 
 
 def _already_running(data: Path) -> str:

@@ -51,7 +51,9 @@ def wait_for_database(seconds: float) -> None:
 
 def _unreachable(seconds: float, error: OperationalError) -> str:
     place = f"{connection.settings_dict['HOST']}:{connection.settings_dict['PORT'] or 5432}"
-    return f"PostgreSQL at {place} did not answer within {seconds} s ({str(error).strip()}). Check DATABASE_URL."
+    return (
+        f"PostgreSQL at {place} did not answer within {seconds} s ({str(error).splitlines()[0]}). Check DATABASE_URL."
+    )
 
 
 def has_migrations() -> bool:
