@@ -159,7 +159,7 @@ def log_in(context: BrowserContext, product: Product) -> Page:
     page.goto(f"{product.base}/login")
     page.fill("input[type=email]", OWNER)
     page.fill("input[type=password]", PASSWORD)
-    page.click("button[type=submit]")
+    page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{product.base}/sites")
     return page
 
