@@ -68,7 +68,7 @@ class Product:
     def __exit__(self, *exception: object) -> None:
         self.stop()
         for folder in self.kept:
-            shutil.rmtree(folder)
+            shutil.rmtree(folder, ignore_errors=True)  # one may lie in the other
 
     def stop(self) -> int:
         if self.process.poll() is None:
