@@ -8,6 +8,7 @@ from typing import BinaryIO, TextIO
 
 COLOURS = [36, 32, 33, 35, 34, 96, 92, 95]  # of ANSI terminals; red is left to errors
 WIDTH = 10
+NOISE = "entered RUNNING state"  # supervisord on each program, seconds after the program itself has spoken
 
 
 class Follower:
@@ -24,7 +25,8 @@ class Follower:
 
     def show(self) -> bool:
         """Print the new lines; whether there were any."""
-        lines = [self.prefixes[name] + line for name, log in self.logs.items() for line in log.new_lines()]
+        found = [(name, line) for name, log in self.logs.items() for line in log.new_lines()]
+        lines = [self.prefixes[name] + line for name, line in found if NOISE not in line]
         if lines:
             with contextlib.suppress(OSError):  # whoever read our output has gone: work on
                 print("\n".join(lines), file=self.out, flush=True)

@@ -93,6 +93,13 @@ def test_bytes_that_are_no_text_are_shown_as_such(follow: Follow, tmp_path: Path
     assert out.getvalue() == "web       | caf\ufffd\n"
 
 
+def test_what_says_nothing_new_is_left_out(follow: Follow, tmp_path: Path, out: io.StringIO) -> None:
+    follower = follow(out, "supervisor")
+    add(tmp_path, "supervisor", "INFO success: web entered RUNNING state\nWARN exited: web\n")
+    follower.show()
+    assert out.getvalue() == "supervisor| WARN exited: web\n"
+
+
 def test_a_terminal_gets_colours(follow: Follow, tmp_path: Path) -> None:
     terminal = Terminal()
     follower = follow(terminal, "web", "writer")
