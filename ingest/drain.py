@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 
+import msgspec
 import psycopg
 import redis
 from django.conf import settings
@@ -43,7 +44,7 @@ class Drain:
                 self.failures = 0
             except lease.Lost as error:
                 log.warning("%s", error)
-                self.leases.clear()
+                self._release()  # the others too: taken anew in a moment, with what is pending
             except (psycopg.Error, DatabaseError, redis.RedisError) as error:
                 self._pause(error)
         self._release()
@@ -69,19 +70,15 @@ class Drain:
         if held is None:
             return
         log.info("Writing shard %d (epoch %d).", shard, held.epoch)
+        self.skipped.discard(shard)
+        self.leases[shard] = held  # before Redis is asked: if it is away the lease must be given back
         if queue.ensure_group(shard):  # a new stream: its entries' ids may begin again
-            held = held._replace(applied="0-0")
-            lease.hold(writer.connected(), held, held.applied)
-        self.leases[shard] = held
-        while entries := queue.pending(shard, ENTRIES):
-            readable = [entry for entry in entries if entry.batch is not None]
-            self._settle(held, [entry for entry in readable if lease.is_applied(held, entry.id)])
-            self._write(held, [entry for entry in entries if not lease.is_applied(held, entry.id)])
-            if not readable:
-                break  # of another version: left for the code that can read them
+            self.leases[shard] = held._replace(applied="0-0")
+            lease.hold(writer.connected(), held, "0-0")
 
     def _write_shard(self, held: Lease, wait_ms: int) -> None:
         try:
+            self._write_pending(held)
             entries = queue.fresh(held.shard, ENTRIES, wait_ms)
         except redis.ResponseError as error:
             if "NOGROUP" not in str(error):
@@ -93,6 +90,19 @@ class Drain:
             self._write(held, self._linger(held, entries))
         else:
             lease.hold(writer.connected(), held)
+
+    def _write_pending(self, held: Lease) -> None:
+        """Entries that were read and not acknowledged: by the shard's last writer, or by one that has lost the
+        shard and did not know it yet.
+
+        One at or before `held.applied` may be in the tables. It is written once more all the same, since one
+        that a writer without the shard read in passing lies there too.
+        """
+        if held.shard in self.skipped:
+            return  # they would be read again every turn; whoever takes the shard looks through them once
+        for entries in queue.pending(held.shard, ENTRIES):
+            if entries:
+                self._write(held, [_again(held, entry) for entry in entries])
 
     def _linger(self, held: Lease, entries: list[Entry]) -> list[Entry]:
         """Waits a little for more: one transaction for many requests."""
@@ -118,22 +128,20 @@ class Drain:
 
     def _commit(self, held: Lease, batches: list[Batch], last: str | None) -> int:
         started = time.monotonic()
-        written = quarantine.write(batches, lambda conn: lease.hold(conn, held, last))
+        written = quarantine.write(
+            batches, lambda conn: lease.hold(conn, held, last), guard=lambda conn: lease.hold(conn, held)
+        )
         log.info(
             "Stored %d events, %d duplicates, of %d requests in %d ms.",
             written.stored, written.duplicates, len(batches), (time.monotonic() - started) * 1000,
         )  # fmt: skip
         return written.stored
 
-    def _settle(self, held: Lease, entries: list[Entry]) -> None:
-        """Entries that were committed by a writer that ended before it could say so."""
-        if entries:
-            queue.acknowledge(held.shard, [entry.id for entry in entries])
-
     def _pause(self, error: Exception) -> None:
         pause = PAUSE_SECONDS[min(self.failures, len(PAUSE_SECONDS) - 1)]
         self.failures += 1
-        log.warning("Trying again in %.1f s: %s", pause, str(error).strip().splitlines()[0])
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        log.warning("Trying again in %.1f s: %s", pause, said[0])
         # Read entries stay pending; taking the shards anew reads them first.
         self._release()
         connection.close()
@@ -147,6 +155,13 @@ class Drain:
             except (psycopg.Error, DatabaseError):
                 break  # the lease ends by itself
         self.leases.clear()
+
+
+def _again(held: Lease, entry: Entry) -> Entry:
+    if entry.batch is None or not lease.is_applied(held, entry.id):
+        return entry
+    # What was dropped and rejected at the door was counted with it.
+    return entry._replace(batch=msgspec.structs.replace(entry.batch, is_again=True, outcomes={}))
 
 
 def _events(entries: list[Entry]) -> int:

@@ -150,4 +150,5 @@ class Batch(msgspec.Struct, omit_defaults=True):
     batch_id: UUID | None = None
     outcomes: dict[str, dict[str, int]] = {}  # outcome ("dropped", "rejected") -> reason -> events
     is_import: bool = False
+    is_again: bool = False  # read again after a crash: what is stored already is not counted again
     version: int = 1

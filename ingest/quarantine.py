@@ -23,28 +23,31 @@ FAULTS = ("22", "23", "54")
 Inside = Callable[[psycopg.Connection], None]
 
 
-def write(batches: list[Batch], inside: Inside) -> Written:
-    """As `writer.write`, but never stopped by an event. INSIDE takes part in the last transaction only: what
-    it notes as written is then written whole."""
+def nothing(_: psycopg.Connection) -> None:
+    """Takes no part in a transaction."""
+
+
+def write(batches: list[Batch], claim: Inside = nothing, guard: Inside = nothing) -> Written:
+    """As `writer.write`, but never stopped by an event. CLAIM takes part in the last transaction only: what
+    it notes as written is then written whole. GUARD takes part in those before it."""
     try:
-        return write_whole(batches, inside)
-    except psycopg.Error as error:
+        return write_whole(batches, claim)
+    except (psycopg.Error, ValueError, OverflowError) as error:
         if not is_fault(error):
             raise
         halves = _halves(batches)
         if halves is None:
-            return _set_aside(batches[0], error, inside)
-    first = write(halves[0], _nothing)
-    second = write(halves[1], inside)
+            return _set_aside(batches[0], error, claim)
+    first = write(halves[0], guard, guard)
+    second = write(halves[1], claim, guard)
     return Written(first.stored + second.stored, first.duplicates + second.duplicates)
 
 
-def is_fault(error: psycopg.Error) -> bool:
-    return (error.sqlstate or "")[:2] in FAULTS
-
-
-def _nothing(_: psycopg.Connection) -> None:
-    """The first half may be written by anyone, any number of times: it is claimed by nobody."""
+def is_fault(error: Exception) -> bool:
+    """Whether a value is to blame: the server says so, or it cannot even be sent (no SQLSTATE then)."""
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        return error.sqlstate[:2] in FAULTS
+    return isinstance(error, psycopg.DataError | ValueError | OverflowError)
 
 
 def _halves(batches: list[Batch]) -> tuple[list[Batch], list[Batch]] | None:
@@ -58,18 +61,23 @@ def _halves(batches: list[Batch]) -> tuple[list[Batch], list[Batch]] | None:
     return [left], [msgspec.structs.replace(batch, events=batch.events[middle:], outcomes={})]
 
 
-def _set_aside(batch: Batch, error: psycopg.Error, inside: Inside) -> Written:
+def _set_aside(batch: Batch, error: Exception, claim: Inside) -> Written:
     conn = connection.connection
-    log.error("Set an event of site %d aside: SQLSTATE %s.", batch.site_id, error.sqlstate)
+    state, detail = _said(error)
+    log.error("Set an event of site %d aside: SQLSTATE %s.", batch.site_id, state)
     with conn.transaction():
-        inside(conn)
+        claim(conn)
         Quarantine.objects.create(
-            site_id=batch.site_id,
-            sqlstate=error.sqlstate or "",
-            detail=(error.diag.message_primary or "")[:500],
-            entry=msgspec.msgpack.encode(batch),
+            site_id=batch.site_id, sqlstate=state, detail=detail[:500], entry=msgspec.msgpack.encode(batch)
         )
         lines = marks.refused_at_the_door([batch])
-        lines[marks.line_of(batch, "quarantined", error.sqlstate or "")] += len(batch.events)
+        lines[marks.line_of(batch, "quarantined", state)] += len(batch.events)
         marks.count(conn, lines)
     return Written(0, 0)
+
+
+def _said(error: Exception) -> tuple[str, str]:
+    """SQLSTATE and sentence; of a value that cannot be sent, `data_exception`."""
+    if isinstance(error, psycopg.Error) and error.sqlstate:
+        return error.sqlstate, error.diag.message_primary or ""
+    return "22000", str(error).replace("\0", "")

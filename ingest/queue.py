@@ -42,8 +42,9 @@ def client() -> redis.Redis:
 
 @functools.cache
 def reader() -> redis.Redis:
-    """The writer's own connection: it waits for entries, so its limit is longer than its wait."""
-    return redis.Redis.from_url(_url(), socket_timeout=10, socket_connect_timeout=5)
+    """The writer's own connection: it waits for entries, so its limit is longer than its wait. No retries: when
+    an answer is lost the entries in it were read, and what was read must be claimed before anything new."""
+    return redis.Redis.from_url(_url(), socket_timeout=10, socket_connect_timeout=5, retry=None)
 
 
 def _url() -> str:
@@ -98,10 +99,16 @@ def ensure_group(shard: int) -> bool:
     return True
 
 
-def pending(shard: int, count: int) -> list[Entry]:
-    """Entries that were read and not acknowledged, oldest first, taken over from whoever read them."""
-    answer = reader().xautoclaim(key_of(shard), GROUP, CONSUMER, min_idle_time=0, start_id="0-0", count=count)
-    return [_entry(id_, fields) for id_, fields in answer[1] if fields]
+def pending(shard: int, count: int) -> Iterator[list[Entry]]:
+    """Entries that were read and not acknowledged, oldest first, taken over from whoever read them; at most
+    COUNT at a time."""
+    start: Any = "0-0"
+    while start:
+        start, claimed, *_ = reader().xautoclaim(
+            key_of(shard), GROUP, CONSUMER, min_idle_time=0, start_id=start, count=count
+        )
+        yield [_entry(id_, fields) for id_, fields in claimed if fields]  # Redis 6.2: nothing, for a deleted one
+        start = None if start == b"0-0" else start
 
 
 def fresh(shard: int, count: int, wait_ms: int | None) -> list[Entry]:
@@ -120,16 +127,20 @@ def _streams(answer: Any) -> list[tuple[Any, Any]]:
 def _entry(id_: bytes, fields: dict[bytes, bytes]) -> Entry:
     try:
         batch = _decode(fields[FIELD])
-    except (KeyError, msgspec.MsgspecError):
+    except (KeyError, ValueError, msgspec.MsgspecError):  # ValueError: text that is no UTF-8
         return Entry(id_.decode(), None)
     return Entry(id_.decode(), batch if batch.version == VERSION else None)
 
 
 def acknowledge(shard: int, ids: list[str]) -> None:
-    """Forgets entries that are in the tables. One transaction: an acknowledged entry is never left in memory."""
-    with reader().pipeline(transaction=True) as pipe:
-        pipe.xack(key_of(shard), GROUP, *ids)
+    """Forgets entries that are in the tables.
+
+    No transaction: a full Redis refuses every command inside one, and would never be emptied. Deleted first:
+    one that is deleted only keeps its number for a while, one that is acknowledged only would stay for ever.
+    """
+    with reader().pipeline(transaction=False) as pipe:
         pipe.xdel(key_of(shard), *ids)
+        pipe.xack(key_of(shard), GROUP, *ids)
         pipe.execute()
 
 

@@ -80,7 +80,7 @@ def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
     if new:
         _store(conn, new)
     lines.update(marks.line_of(item.batch, "stored") for item in new)
-    lines.update(marks.line_of(item.batch, "duplicate") for item in repeated)
+    lines.update(marks.line_of(item.batch, "duplicate") for item in repeated if not item.batch.is_again)
     marks.count(conn, lines)
     return Written(len(new), len(repeated))
 
