@@ -1,0 +1,443 @@
+"""The writer's loop, one turn at a time: nothing is lost, nothing is written or counted twice."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from django.conf import settings as django_settings
+from django.db import OperationalError, connection
+from pytest_django import Settings
+
+from ingest import drain, lease, queue, writer
+from ingest.drain import Drain
+from ingest.event import Batch, Event
+from ingest.models import Shard, Site
+from tests.conftest import Silence, counts, database_url, no_postgres, rows
+from tests.ingest.examples import batch, event
+
+LATER = msgspec.msgpack.encode({"site_id": 1, "received_at": 0.0, "events": [], "version": 2})
+
+
+@pytest.fixture(autouse=True)
+def _quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No waiting for more, or for anything at all."""
+    settings.INGEST_LINGER_MS = 0
+    monkeypatch.setattr(drain, "WAIT_MS", 10)
+    monkeypatch.setattr(drain, "PAUSE_SECONDS", (0.01,))
+
+
+def publish(site: Site, *events: Event, **fields: Any) -> Batch:
+    sent = batch(site, *(events or [event()]), **fields)
+    queue.publish(sent)
+    return sent
+
+
+def stored() -> int:
+    return int(rows("SELECT count(*) FROM ingest_event")[0][0])
+
+
+def pending() -> int:
+    return int(queue.client().xpending(queue.key_of(0), queue.GROUP)["pending"])
+
+
+def expire() -> None:
+    """The leases of all owners have run out."""
+    Shard.objects.update(until="2026-11-20T10:00:00Z")
+
+
+def taken_over() -> Drain:
+    """A writer that takes over from one that ended without a word."""
+    expire()
+    return Drain()
+
+
+def test_it_works(committed: Site) -> None:
+    publish(committed, event(), event("signup"), outcomes={"dropped": {"bot": 2}})
+    assert Drain().turn() == 2
+    assert (stored(), queue.backlog(), pending()) == (2, 0, 0)
+    assert counts() == {("stored", ""): 2, ("dropped", "bot"): 2}
+
+
+def test_an_idle_turn_keeps_the_lease(committed: Site) -> None:
+    one = Drain()
+    assert one.turn() == 0
+    expire()
+    assert one.turn() == 0
+    assert lease.take(writer.connected(), 0) is None
+
+
+def test_many_requests_become_one_transaction(committed: Site) -> None:
+    for _ in range(20):
+        publish(committed)
+    assert Drain().turn() == 20
+    assert len(rows("SELECT DISTINCT processed_at FROM ingest_event")) == 1
+
+
+def test_a_transaction_is_bounded(committed: Site, settings: Settings) -> None:
+    settings.INGEST_BATCH_EVENTS = 4
+    for size in (3, 3, 9, 1):
+        publish(committed, *[event() for _ in range(size)])
+    assert Drain().turn() == 16
+    assert len(rows("SELECT DISTINCT processed_at FROM ingest_event")) == 4
+
+
+def test_it_lingers_for_more(committed: Site, settings: Settings) -> None:
+    settings.INGEST_LINGER_MS = 2_000
+    settings.INGEST_BATCH_EVENTS = 2
+    one = Drain()
+    one.turn()
+    publish(committed)
+    late = threading.Timer(0.2, publish, [committed])
+    late.start()
+    assert one.turn() == 2
+    late.join()
+
+
+def test_every_shard_is_read(committed: Site, settings: Settings) -> None:
+    settings.INGEST_SHARDS = 3
+    publish(committed, *[event(visitor_id=visitor) for visitor in range(9)])
+    assert Drain().turn() == 9
+    assert Shard.objects.count() == 3
+
+
+# --- Ended in the middle ----------------------------------------------------------------------------------
+
+
+def read_only(site: Site) -> None:
+    """A writer has read an entry and ended before it wrote."""
+    publish(site)
+    queue.ensure_group(0)
+    assert queue.fresh(0, 10, None)
+
+
+def test_what_was_read_and_not_written_is_written(committed: Site) -> None:
+    read_only(committed)
+    assert Drain().turn() == 1
+    assert (stored(), pending(), counts()) == (1, 0, {("stored", ""): 1})
+
+
+def test_what_was_written_and_not_acknowledged_is_counted_once(
+    committed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(committed, event(), event(), outcomes={"dropped": {"bot": 3}, "rejected": {"bad_id": 1}})
+    commit_only(monkeypatch)
+    before = stored(), counts()
+    assert (before[0], queue.backlog(), pending()) == (2, 1, 1)
+    assert taken_over().turn() == 0
+    assert (stored(), counts()) == before
+    assert (queue.backlog(), pending()) == (0, 0)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def commit_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One turn of a writer that is killed between its commit and its acknowledgement."""
+
+    def killed(*_: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "acknowledge", killed)
+        with pytest.raises(Killed):
+            Drain().turn()
+
+
+def test_what_follows_a_crash_is_counted(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(committed)
+    commit_only(monkeypatch)
+    publish(committed, outcomes={"dropped": {"bot": 1}})
+    assert taken_over().turn() == 1
+    assert counts() == {("stored", ""): 2, ("dropped", "bot"): 1}
+
+
+def test_a_killed_process_is_followed_at_once(committed: Site) -> None:
+    publish(committed)
+    code = (
+        "import django; django.setup(); import os; from ingest import queue; from ingest.drain import Drain\n"
+        "queue.acknowledge = lambda *_: os.kill(os.getpid(), 9)\n"
+        "Drain().turn()"
+    )
+    killed = subprocess.run([sys.executable, "-c", code], env=environment(), check=False)
+    assert (killed.returncode, stored(), pending()) == (-9, 1, 1)
+    publish(committed)
+    assert Drain().turn() == 1  # without waiting for the end of its lease
+    assert (stored(), counts(), queue.backlog()) == (2, {("stored", ""): 2}, 0)
+
+
+def environment() -> dict[str, str]:
+    urls = {"DATABASE_URL": database_url(), "REDIS_URL": django_settings.REDIS_URL}
+    return {**os.environ, **urls, "DJANGO_SETTINGS_MODULE": "analytics_site.settings"}
+
+
+def test_a_turn_that_redis_did_not_hear_the_end_of_is_repeated_and_counted_once(
+    committed: Site, no_redis: Silence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(committed)
+    one, acknowledge = Drain(), queue.acknowledge
+
+    def unheard(shard: int, ids: list[str]) -> None:
+        monkeypatch.undo()
+        with no_redis():
+            acknowledge(shard, ids)
+
+    monkeypatch.setattr(queue, "acknowledge", unheard)
+    one_round(one)
+    assert (stored(), counts(), queue.backlog(), pending()) == (1, {("stored", ""): 1}, 0, 0)
+
+
+# --- Two writers ------------------------------------------------------------------------------------------
+
+
+def test_a_second_writer_waits(committed: Site) -> None:
+    first, second = Drain(), Drain()
+    first.turn()
+    publish(committed)
+    assert second.turn() == 0
+    assert first.turn() == 1
+
+
+def test_a_writer_that_lost_its_shard_cannot_commit(committed: Site) -> None:
+    first = Drain()
+    first.turn()
+    second = taken_over()
+    second.turn()
+    publish(committed)
+    with pytest.raises(lease.Lost):
+        first.turn()
+    assert (stored(), counts()) == (0, {})
+
+
+def test_what_it_read_in_passing_is_written_by_the_owner(committed: Site) -> None:
+    first = Drain()
+    first.turn()
+    second = taken_over()
+    second.turn()
+    publish(committed)
+    with pytest.raises(lease.Lost):
+        first.turn()
+    assert second.turn() == 1
+
+
+def test_what_it_read_in_passing_survives_the_owner(committed: Site) -> None:
+    """The owner goes on past the entry that it never saw, and ends. Its successor must not take "all up to
+    here is written" at its word."""
+    first = Drain()
+    first.turn()
+    second = taken_over()
+    second.turn()
+    publish(committed)
+    assert queue.fresh(0, 10, None)  # by `first`, paused in the middle of its turn
+    publish(committed)
+    second._write(second.leases[0], queue.fresh(0, 10, None))
+    assert taken_over().turn() == 1
+    assert (stored(), counts()) == (2, {("stored", ""): 2})
+
+
+def test_a_writer_that_lost_its_shard_goes_on_with_others(committed: Site, settings: Settings) -> None:
+    settings.INGEST_SHARDS = 2
+    first = Drain()
+    first.turn()
+    Shard.objects.filter(shard=0).update(until="2026-11-20T10:00:00Z", epoch=99, owner="another")
+    publish(committed, event(visitor_id=0), event(visitor_id=1))
+    one_round(first)
+    assert stored() == 2
+
+
+def one_round(one: Drain) -> None:
+    """`run`, until its third turn ends."""
+    turns, turn = iter(range(3)), one.turn
+
+    def counted() -> int:
+        if next(turns, None) is None:
+            one.stop()
+            return 0
+        return turn()
+
+    one.turn = counted  # type: ignore[method-assign]
+    one.run()
+
+
+def test_two_writers_at_once_store_each_event_once(committed: Site, settings: Settings) -> None:
+    settings.INGEST_SHARDS = 4
+    sent = [publish(committed, *[event(visitor_id=n) for n in range(4)]) for _ in range(25)]
+    writers = [Drain(), Drain()]
+    threads = [threading.Thread(target=with_own_connection, args=[one.run]) for one in writers]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: queue.backlog() == 0)
+    for one in writers:
+        one.stop()
+    for thread in threads:
+        thread.join()
+    assert sum(one.stored for one in writers) == stored() == 100
+    assert {id_ for (id_,) in rows("SELECT id FROM ingest_event")} == {e.id for b in sent for e in b.events}
+    assert counts() == {("stored", ""): 100}
+
+
+def with_own_connection(run: Callable[[], object]) -> None:
+    try:
+        run()
+    finally:
+        connection.close()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("still waiting after 10 s")
+
+
+# --- Entries that are left --------------------------------------------------------------------------------
+
+
+def test_entries_of_another_version_are_left_pending(committed: Site) -> None:
+    queue.client().xadd(queue.key_of(0), {"b": LATER})
+    publish(committed)
+    one = Drain()
+    assert one.turn() == 1
+    assert one.turn() == 0
+    assert (queue.backlog(), pending()) == (1, 1)
+
+
+def test_they_are_written_by_the_code_that_can_read_them(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "VERSION", 2)
+    publish(committed, version=2)
+    monkeypatch.undo()
+    publish(committed)
+    assert Drain().turn() == 1
+    monkeypatch.setattr(queue, "VERSION", 2)
+    monkeypatch.setattr(drain, "WAIT_MS", 10)
+    assert taken_over().turn() == 1
+    assert queue.backlog() == 0
+
+
+def test_any_number_of_them_hides_nothing_behind_them(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "ENTRIES", 2)
+    for _ in range(5):
+        queue.client().xadd(queue.key_of(0), {"b": LATER})
+    publish(committed)
+    queue.ensure_group(0)
+    queue.fresh(0, 10, None)
+    assert Drain().turn() == 1
+    assert pending() == 5
+
+
+def test_they_do_not_keep_a_failed_turn_from_being_repeated(committed: Site) -> None:
+    queue.client().xadd(queue.key_of(0), {"b": LATER})
+    one = Drain()
+    one.turn()
+    read_only(committed)
+    one._pause(psycopg.OperationalError("gone"))
+    assert one.turn() == 1
+
+
+# --- Trouble ----------------------------------------------------------------------------------------------
+
+
+def test_a_lost_group_is_made_anew_from_its_start(committed: Site) -> None:
+    one = Drain()
+    one.turn()
+    publish(committed)
+    queue.client().xgroup_destroy(queue.key_of(0), queue.GROUP)
+    assert [one.turn(), one.turn()] == [0, 1]
+
+
+def test_an_emptied_redis_loses_nothing_that_comes_after(committed: Site) -> None:
+    one = Drain()
+    publish(committed)
+    one.turn()
+    queue.client().delete(queue.key_of(0))
+    publish(committed)
+    assert [one.turn(), one.turn()] == [0, 1]
+    assert counts() == {("stored", ""): 2}
+
+
+def test_a_new_stream_with_lower_numbers_is_written_whole(committed: Site) -> None:
+    """Another Redis, whose clock is behind: its entries lie before the last one that was written."""
+    publish(committed)
+    Drain().turn()
+    queue.client().delete(queue.key_of(0))
+    again = batch(committed, event(), outcomes={"dropped": {"bot": 1}})
+    queue.client().xadd(queue.key_of(0), {"b": queue._encode(again)}, id="5-1")
+    assert taken_over().turn() == 1
+    assert counts() == {("stored", ""): 2, ("dropped", "bot"): 1}
+
+
+@pytest.fixture
+def running(committed: Site) -> Iterator[Drain]:
+    """A writer in a thread, as `manage.py write_events` runs it."""
+    one = Drain()
+    thread = threading.Thread(target=with_own_connection, args=[one.run])
+    thread.start()
+    yield one
+    one.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_it_outlives_its_connection_to_postgres(running: Drain, committed: Site) -> None:
+    publish(committed)
+    wait_for(lambda: stored() == 1)
+    rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    publish(committed)
+    wait_for(lambda: stored() == 2)
+    wait_for(lambda: queue.backlog() == 0)
+    assert counts() == {("stored", ""): 2}
+
+
+def test_it_outlives_its_connection_to_redis(running: Drain, committed: Site) -> None:
+    publish(committed)
+    wait_for(lambda: stored() == 1)
+    queue.client().client_kill_filter(_type="normal", skipme=True)
+    publish(committed)
+    wait_for(lambda: stored() == 2)
+    assert counts() == {("stored", ""): 2}
+
+
+def test_it_goes_on_soon_after_redis_is_back(running: Drain, committed: Site, no_redis: Silence) -> None:
+    with no_redis():
+        wait_for(lambda: running.failures > 2)
+    back = time.monotonic()
+    publish(committed)
+    wait_for(lambda: stored() == 1)
+    assert time.monotonic() - back < lease.SECONDS / 2
+
+
+def test_it_waits_while_postgres_is_away(committed: Site) -> None:
+    publish(committed)
+    one = Drain()
+    with no_postgres():
+        for number in range(3):
+            with pytest.raises(OperationalError) as refusal:
+                one.turn()
+            one._pause(refusal.value)
+            assert one.failures == number + 1
+    assert one.turn() == 1
+
+
+def test_a_failure_without_words_is_one_too(committed: Site) -> None:
+    one = Drain()
+    one._pause(psycopg.OperationalError())
+    assert one.failures == 1
+
+
+def test_stopping_lets_another_writer_begin_at_once(running: Drain, committed: Site) -> None:
+    publish(committed, event(id=uuid.uuid4()))
+    wait_for(lambda: queue.backlog() == 0)
+    running.stop()
+    wait_for(lambda: lease.take(writer.connected(), 0) is not None)
