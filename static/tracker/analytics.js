@@ -14,7 +14,7 @@
 
   const script = document.currentScript;
   const site = script && script.dataset.site;
-  if (!site) return;
+  if (!site || !(script.src || script.dataset.api)) return;
 
   const api = script.dataset.api || new URL("api/v1/events", script.src).href;
   const stores = script.dataset.identity !== "none";
@@ -31,7 +31,7 @@
   let failures = 0;
   let timer = 0;
   let user = {};
-  let page = null; // {path, url, referrer, since, engaged, scroll}
+  let page = null; // {path, url, session, since, engaged, scroll}
 
   // --- Ids -----------------------------------------------------------------------------------------
 
@@ -101,8 +101,9 @@
     return Object.assign(one, user.id ? { user_id: user.id } : {}, fields);
   }
 
+  /* Copied as it will be sent: what a page changes later, or what JSON cannot say, touches no other event. */
   function add(one, atOnce) {
-    waiting.push(one);
+    waiting.push(JSON.parse(JSON.stringify(one)));
     if (waiting.length > MOST_WAITING) waiting.shift();
     if (atOnce || waiting.length >= BATCH) schedule(0);
     else if (!timer) schedule(FLUSH_MS);
@@ -126,7 +127,9 @@
     const referrer = page ? "" : document.referrer;
     const since = document.visibilityState === "visible" ? Date.now() : 0;
     page = { path: path(), url: location.href, since: since, engaged: 0, scroll: 0 };
-    add(event("pageview", referrer ? { referrer: referrer } : {}), true);
+    const view = event("pageview", referrer ? { referrer: referrer } : {});
+    page.session = view.session_id;
+    add(view, true);
     measureScroll();
   }
 
@@ -144,7 +147,8 @@
   function leave() {
     pause();
     if (!page || page.engaged < 1000) return;
-    add(event("engagement", { engaged_ms: Math.round(page.engaged), scroll: page.scroll }));
+    // Of the page view's session, though a long look may have outlasted it.
+    add(event("engagement", { engaged_ms: Math.round(page.engaged), scroll: page.scroll, session_id: page.session }));
     page.engaged = 0;
   }
 
@@ -158,7 +162,7 @@
 
   function schedule(ms) {
     clearTimeout(timer);
-    timer = setTimeout(flush, ms);
+    timer = setTimeout(guarded(flush), ms);
   }
 
   function envelope(events) {
