@@ -14,7 +14,7 @@ from reports.queries.query import Query, QueryRefused
 
 Base = Literal["sessions", "events", "starts"]
 TABLES: dict[Base, str] = {"sessions": "ingest_session", "events": "ingest_event", "starts": "ingest_session"}
-MOST_ROWS, MOST_DIMENSIONS = 10_000, 4
+MOST_ROWS, MOST_OFFSET, MOST_DIMENSIONS = 10_000, 10_000_000, 4
 
 
 class Part(NamedTuple):
@@ -63,6 +63,8 @@ def _check_rows(query: Query) -> None:
         raise QueryRefused(f"limit={query.limit}: must be from 1 to {MOST_ROWS:,}. Ask for more with offset.", "limit")
     if query.offset < 0:
         raise QueryRefused(f"offset={query.offset}: must be 0 or more.", "offset")
+    if query.offset > MOST_OFFSET:
+        raise QueryRefused(f"offset={query.offset}: must be at most {MOST_OFFSET:,}. Narrow it by a filter.", "offset")
 
 
 def plan(query: Query) -> tuple[Part, ...]:

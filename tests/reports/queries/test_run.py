@@ -89,6 +89,8 @@ def test_a_session_of_weeks_is_found_by_its_events() -> None:
 def test_signs_of_life_are_no_session_and_no_event() -> None:
     store(Sitting((Hit(at("2026-11-20 12:00"), "engagement"), Hit(at("2026-11-20 12:01"), "web_vital"))))
     assert ask("visitors", "sessions", "events").totals == {"visitors": 0, "sessions": 0, "events": 0}
+    assert ask("sessions").totals == {"sessions": 0}
+    assert ask("sessions", dimensions=("source",)).rows == []
 
 
 def test_another_site_is_never_counted() -> None:
@@ -223,6 +225,11 @@ def test_a_page_filter_counts_sessions_that_saw_the_page() -> None:
     assert found.totals == {"visitors": 1, "sessions": 1, "pageviews": 1, "session_duration": 600}
 
 
+def test_a_sign_of_life_is_no_event_to_filter_by() -> None:
+    store(Sitting((Hit(at("2026-11-20 10:00")), Hit(at("2026-11-20 10:01"), "engagement", path="/b"))))
+    assert ask("sessions", filters=(Filter("page", "is", ("/b",)),)).totals == {"sessions": 0}
+
+
 def test_two_filters_on_events_must_hold_for_one_event() -> None:
     store(Sitting((Hit(at("2026-11-20 10:00"), path="/a"), Hit(at("2026-11-20 10:01"), "signup", path="/b"))))
     both = (Filter("page", "is", ("/a",)), Filter("event", "is", ("signup",)))
@@ -261,6 +268,16 @@ def test_rows_are_compared_by_key() -> None:
         (("New",), {"visitors": 0, "bounce_rate": None}),
         (("Old",), {"visitors": 2, "bounce_rate": 1}),
     ]
+
+
+def test_rows_of_a_later_page_are_compared_too() -> None:
+    store(
+        *(sitting("2026-11-20 10:00", source="Much", visitor=number) for number in (1, 2)),
+        sitting("2026-11-20 10:00", source="Less", visitor=3),
+        sitting("2026-11-13 10:00", source="Less", visitor=4),
+    )
+    [row] = ask("visitors", dimensions=("source",), comparison="previous", offset=1).rows
+    assert (row.key, row.before) == (("Less",), {"visitors": 1})
 
 
 def test_rows_of_what_is_not_set_are_compared_too() -> None:
