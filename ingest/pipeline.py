@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 from django.db import DatabaseError
 
-from ingest import body, queue, sites, writer
+from ingest import body, quarantine, queue, sites
 from ingest.enrich import bots, geo, source, visitor
 from ingest.event import Batch, Context, DropReason
 from ingest.formats import Envelope, Sent, native
@@ -69,7 +69,8 @@ def drop_foreign_host(sent: Sent, at: Situation) -> None:
 
 def drop_bot(sent: Sent, at: Situation) -> None:
     # A server with a key speaks for its visitors; its own agent says nothing about them.
-    if not at.is_server and bots.is_bot(at.user_agent, libraries=False):
+    agent = sent.user_agent or "" if at.is_server else at.user_agent
+    if bots.is_bot(agent, libraries=False):
         raise Dropped(DropReason.BOT)
 
 
@@ -91,9 +92,9 @@ def put_visitor(sent: Sent, at: Situation) -> None:
 
 
 def put_sender(sent: Sent, at: Situation) -> None:
-    """Where and with what: only of an event whose sender differs from the request's own."""
-    if at.address != at.arrival.address or at.user_agent != at.arrival.user_agent:
-        known = _sender(at.address, at.user_agent, None)
+    """Where and with what a server's visitor is, as far as it says; where the server stands is no answer."""
+    if at.is_server:
+        known = _sender(sent.address or "", sent.user_agent or "", None)
         sent.event.context = _merged(known, sent.event.context)
 
 
@@ -185,7 +186,7 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
         site_id=site.id,
         received_at=arrival.received_at,
         events=kept,
-        context=_sender(arrival.address, arrival.user_agent, arrival.country, arrival.language),
+        context=Context() if is_server else _sender_of(arrival),
         batch_id=envelope.batch_id,
         outcomes={outcome: reasons for outcome, reasons in outcomes.items() if reasons},
     )
@@ -208,6 +209,10 @@ def _situation(site: KnownSite, arrival: Arrival, sent: Sent, is_server: bool) -
     if not is_server:
         return Situation(site, arrival, arrival.address, arrival.user_agent, False)
     return Situation(site, arrival, sent.address or arrival.address, sent.user_agent or arrival.user_agent, True)
+
+
+def _sender_of(arrival: Arrival) -> Context:
+    return _sender(arrival.address, arrival.user_agent, arrival.country, arrival.language)
 
 
 def _sender(address: str, user_agent: str, country: str | None, language: str | None = None) -> Context:
@@ -240,7 +245,7 @@ def _keep(batch: Batch) -> None:
     except queue.Away as error:
         log.warning("Redis is away (%s); writing to the tables directly.", error)
     try:
-        writer.write([batch])
+        quarantine.write([batch])
     except (DatabaseError, psycopg.Error) as error:
         log.error("Neither Redis nor PostgreSQL takes events: %s", type(error).__name__)
         raise away() from error
