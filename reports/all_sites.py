@@ -1,28 +1,28 @@
 """The list of sites with a first figure each. Ready to print."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
 from django.utils.timezone import now
 
 from ingest.models import Site
-from reports import changes, charts, formats, realtime
+from reports import changes, charts, formats, frame, realtime
 from reports.asking import TROUBLE
 from reports.queries import periods
 from reports.queries.query import Query, Result
 from reports.queries.run import run_all
-from reports.views.frame import tile
 
 PERIOD = "30d"
 
 
-def _question(site: Site, at: Any) -> Query:
+def _question(site: Site, at: datetime) -> Query:
     period = periods.of(PERIOD, site.zone, at)
     return Query(site.pk, ("visitors",), period, at, interval="day", comparison="previous")
 
 
-def _answers(sites: Sequence[Site], at: Any) -> list[Result | Exception]:
+def _answers(sites: Sequence[Site], at: datetime) -> list[Result | Exception]:
     try:
         return list(run_all([_question(site, at) for site in sites]))
     except TROUBLE as trouble:
@@ -40,7 +40,8 @@ def _spark(site: Site, result: Result) -> dict[str, Any]:
 
 def _figures(site: Site, answer: Result | Exception) -> dict[str, Any]:
     if isinstance(answer, Exception):
-        return {"size": 0, "visitors": formats.NOTHING, "change": changes.NONE, "spark": None, "note": "Could not be loaded"}
+        note = "Could not be loaded"
+        return {"size": 0, "visitors": formats.NOTHING, "change": changes.NONE, "spark": None, "note": note}
     value = answer.totals["visitors"]
     before = answer.totals_before["visitors"] if answer.totals_before else None
     return {
@@ -55,12 +56,20 @@ def _row(site: Site, answer: Result | Exception, visitors: int) -> dict[str, Any
     return {
         "name": site.name,
         "second": site.domain if site.domain != site.name else site.timezone.replace("_", " "),
-        "tile": tile(site.name),
+        "tile": frame.tile(site.name),
         "url": reverse("overview", args=[site.key]),
         "now": formats.count(visitors) if visitors else "none",
         "now_is_on": visitors > 0,
         **_figures(site, answer),
     }
+
+
+def _live(sites: Sequence[Site], at: datetime) -> dict[int, int]:
+    """Visitors now by site; empty where they cannot be counted."""
+    try:
+        return realtime.visitors_now_of([site.pk for site in sites], at)
+    except TROUBLE:
+        return {}
 
 
 def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -70,11 +79,11 @@ def _sorted(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def context(sites: Sequence[Site]) -> dict[str, Any]:
     """Busiest first; each site's days are those of its own zone."""
     at = now()
-    live = realtime.visitors_now_of([site.pk for site in sites], at)
+    live = _live(sites, at)
     answers = _answers(sites, at)
-    rows = [_row(site, answer, live[site.pk]) for site, answer in zip(sites, answers, strict=True)]
+    rows = [_row(site, answer, live.get(site.pk, 0)) for site, answer in zip(sites, answers, strict=True)]
     return {
         "rows": _sorted(rows),
         "range": "Last 30 days, compared with the 30 before",
-        "visitors_now": sum(live.values()),
+        "live": frame.live(sum(live.values()) if live else None),
     }

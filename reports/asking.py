@@ -6,8 +6,7 @@ from datetime import date, datetime
 
 import psycopg
 from django.db import DatabaseError
-from django.http import HttpRequest
-from django.utils.timezone import now
+from django.http import QueryDict
 
 from ingest.models import Site
 from reports.links import TABS, Links
@@ -64,16 +63,16 @@ class Asked:
         return self.query.period.kind == periods.ALL
 
 
-def asked(request: HttpRequest, site: Site, path: str) -> Asked:
-    """Raises QueryRefused for an address that asks for what cannot be answered."""
-    query = parse.of_url(request.GET, site, now())
-    metric = request.GET.get("metric", "")
+def asked(told: QueryDict, site: Site, path: str, now: datetime) -> Asked:
+    """`path` is the page that the choices lead back to. Raises QueryRefused for what cannot be answered."""
+    query = parse.of_url(told, site, now)
+    metric = told.get("metric", "")
     return Asked(
         site=site,
         query=query.with_(interval=None),
-        links=Links.of(path, request.GET),
+        links=Links.of(path, told),
         interval=query.interval or buckets.default(query.period),
         metric=metric if metric in KPIS else KPIS[0],
-        tabs={name: request.GET.get(name, "") for name in TABS},
+        tabs={name: told.get(name, "") for name in TABS},
         filters=tuple(of_filter(told) for told in query.filters),
     )

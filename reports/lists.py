@@ -39,7 +39,7 @@ class View:
         return cls(
             asked.get("q", "").strip()[:200],
             Order(by, not told or told.startswith("-")),
-            int(number) if is_number else 1,
+            max(1, int(number)) if is_number else 1,
         )
 
 

@@ -193,7 +193,10 @@ def _moves(asked: Asked, tab: panels.Tab) -> list[dict[str, Any]]:
 
 
 def moved(asked: Asked) -> list[dict[str, Any]]:
-    """The largest changes of sources, pages and countries by size; none below a tenth of the larger side."""
+    """The largest changes of sources, pages and countries by size; none below a tenth of the larger side.
+
+    Found in the answers that the panels ask for anyway; what vanished altogether is not looked for.
+    """
     if asked.query.comparison is None:
         return []
     try:

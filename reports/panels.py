@@ -242,7 +242,10 @@ def slots(asked: Asked) -> list[Slot]:
 
 
 def _located(asked: Asked, slot: Slot) -> Slot:
-    known = collected.places(asked.site.pk)
+    try:
+        known = collected.places(asked.site.pk)
+    except TROUBLE:
+        known = set()  # the panels below say that the database is slow or away
     return replace(slot, tabs=tuple(tab for tab in slot.tabs if tab.dimension == "country" or tab.dimension in known))
 
 

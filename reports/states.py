@@ -18,12 +18,10 @@ def _joined(parts: Sequence[str]) -> str:
 
 def empty(icon: str, plural: str, domain: str, range_words: str, links: Links, is_all_time: bool) -> dict[str, Any]:
     """Nobody came. With a shorter range than all time, offers that."""
-    when = "yet" if is_all_time else range_words
+    if is_all_time:
+        return _state("empty", icon, f"No {plural} yet", f"Nobody came to {domain} yet.")
     show_all = {"label": "Show all time", "url": links.for_period("all")}
-    text = f"Nobody came to {domain} {when}."
-    return _state(
-        "empty", icon, f"No {plural} yet" if is_all_time else f"No {plural}", text, [] if is_all_time else [show_all]
-    )
+    return _state("empty", icon, f"No {plural}", f"Nobody came to {domain} {range_words}.", [show_all])
 
 
 def before_the_first(domain: str, setup_url: str) -> dict[str, Any]:
@@ -43,7 +41,7 @@ def filtered_away(one: str, filters: Sequence[FilterWords], links: Links) -> dic
 
 
 def timed_out(seconds: int, here: str, soft: str, links: Links) -> dict[str, Any]:
-    acts = [
+    acts: list[dict[str, Any]] = [
         {"label": "Try again", "url": here, "icon": "refresh", "soft": soft},
         {"label": "Use 30 days", "url": links.for_period("30d"), "is_plain": True},
     ]

@@ -72,9 +72,7 @@ def _key(account: str, address: str) -> str:
 
 def _ask(account: str, address: str, failed: bool) -> Tries:
     try:
-        failures, seconds = _redis().eval(  # type: ignore[misc]
-            SCRIPT, 1, _key(account, address), int(failed), PAUSE_SECONDS
-        )
+        failures, seconds = _redis().eval(SCRIPT, 1, _key(account, address), int(failed), PAUSE_SECONDS)
     except redis.RedisError as error:
         log.warning("log-ins are not throttled, Redis does not answer: %s", type(error).__name__)
         return ALL_LEFT

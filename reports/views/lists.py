@@ -8,10 +8,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ingest.models import Site
-from reports import controls, exports, lists, panels, realtime
+from reports import controls, exports, frame, lists, panels
 from reports.access import Right, needs_site, sites_of
 from reports.asking import TROUBLE, asked
-from reports.views import frame
 from reports.views.refusals import refused_in_words
 
 
@@ -21,10 +20,10 @@ from reports.views.refusals import refused_in_words
 @refused_in_words
 def page(request: HttpRequest, site: Site, tab: str) -> HttpResponse:
     slot, chosen = panels.BY_TAB[tab]
-    question = asked(request, site, reverse("list", args=[site.key, tab]))
+    question = asked(request.GET, site, reverse("list", args=[site.key, tab]), now())
     overview = reverse("overview", args=[site.key])
     context = {
-        "frame": frame.context(sites_of(request.user), tab, site, realtime.visitors_now(site.pk, now())),
+        "frame": frame.context(list(sites_of(request.user)), tab, site, frame.live(frame.visitors_now(site))),
         "urls": {"now": reverse("now", args=[site.key])},
         "overview_url": question.links.at(overview).to(),
         "controls": controls.controls(question),
@@ -41,7 +40,7 @@ def page(request: HttpRequest, site: Site, tab: str) -> HttpResponse:
 @refused_in_words
 def csv(request: HttpRequest, site: Site, tab: str) -> HttpResponse:
     _, chosen = panels.BY_TAB[tab]
-    question = asked(request, site, reverse("list", args=[site.key, tab]))
+    question = asked(request.GET, site, reverse("list", args=[site.key, tab]), now())
     try:
         head, rows = lists.csv_table(question, chosen)
     except TROUBLE as trouble:

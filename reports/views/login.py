@@ -65,7 +65,7 @@ def _try(request: HttpRequest) -> HttpResponse:
     form = LoginForm(request.POST)
     if not form.is_valid():
         field, messages = next(iter(form.errors.items()))
-        return _page(request, {"field": field, "text": messages[0]}, status=422)
+        return _page(request, {"field": field, "text": str(messages[0])}, status=422)
     email, address = form.cleaned_data["email"], _address(request)
     if (tries := throttle.tries_left(email, address)).is_paused:
         return _page(request, _refusal(tries), status=429)

@@ -10,13 +10,16 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ingest.models import Site
-from reports import charts, exports, lists, overview, panels, realtime
+from reports import charts, exports, frame, lists, overview, panels
 from reports.access import Right, needs_site, sites_of
-from reports.asking import TROUBLE, asked
-from reports.views import frame
+from reports.asking import TROUBLE, Asked, asked
 from reports.views.refusals import refused_in_words
 
 FIGURES = "figures"
+
+
+def _asked(request: HttpRequest, site: Site) -> Asked:
+    return asked(request.GET, site, reverse("overview", args=[site.key]), now())
 
 
 @require_safe
@@ -24,12 +27,10 @@ FIGURES = "figures"
 @needs_site(Right.VIEW)
 @refused_in_words
 def page(request: HttpRequest, site: Site) -> HttpResponse:
-    version = realtime.version(site.pk, now())  # before the figures: what comes in between is seen by the next poll
-    question = asked(request, site, reverse("overview", args=[site.key]))
+    version = frame.version(site)  # before the figures: what comes in between is seen by the next poll
+    question = _asked(request, site)
     context = {
-        "frame": frame.context(
-            sites_of(request.user), "overview", site, realtime.visitors_now(site.pk, question.query.now)
-        ),
+        "frame": frame.context(list(sites_of(request.user)), "overview", site, frame.live(frame.visitors_now(site))),
         "urls": {
             "parts": f"{reverse('overview', args=[site.key])}/parts",
             "now": reverse("now", args=[site.key]),
@@ -47,7 +48,7 @@ def page(request: HttpRequest, site: Site) -> HttpResponse:
 @refused_in_words
 def parts(request: HttpRequest, site: Site, part: str) -> HttpResponse:
     """What one change of a choice needs: all figures, or one panel."""
-    question = asked(request, site, reverse("overview", args=[site.key]))
+    question = _asked(request, site)
     if part == FIGURES:
         context: dict[str, Any] = {"wants_all": True, **overview.figures(question)}
     else:
@@ -64,8 +65,12 @@ def parts(request: HttpRequest, site: Site, part: str) -> HttpResponse:
 @needs_site(Right.VIEW)
 def now_json(request: HttpRequest, site: Site) -> JsonResponse:
     """Live visitors, and a version that changes with the next event."""
-    at = now()
-    return JsonResponse({**frame.live(realtime.visitors_now(site.pk, at)), "version": realtime.version(site.pk, at)})
+    visitors = frame.visitors_now(site)
+    if visitors is None:
+        return JsonResponse(
+            {"error": "The count could not be had. Ask again."}, status=503, headers={"Retry-After": "5"}
+        )
+    return JsonResponse({**frame.live(visitors), "version": frame.version(site)})
 
 
 @require_safe
@@ -74,7 +79,7 @@ def now_json(request: HttpRequest, site: Site) -> JsonResponse:
 @refused_in_words
 def chart_csv(request: HttpRequest, site: Site) -> HttpResponse:
     """Exactly the table that stands beside the graph, as plain numbers."""
-    question = asked(request, site, reverse("overview", args=[site.key]))
+    question = _asked(request, site)
     what = overview.drawn(question)
     try:
         steps = overview.series(question)

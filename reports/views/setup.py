@@ -12,9 +12,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from ingest.models import Site
-from reports import formats, realtime
+from reports import formats, frame, realtime
 from reports.access import Right, needs_site, sites_of
-from reports.views import frame
 
 WAYS = (("html", "HTML"), ("server", "Server"))
 
@@ -59,7 +58,7 @@ def page(request: HttpRequest, site: Site) -> HttpResponse:
     way = request.GET.get("way", "html")
     base = _base(request)
     context = {
-        "frame": frame.context(sites_of(request.user), "setup", site),
+        "frame": frame.context(list(sites_of(request.user)), "setup", site),
         "tabs": _tabs(site, way),
         "way": way,
         "base": base,

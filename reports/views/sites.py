@@ -1,6 +1,6 @@
 """All sites, and a new one."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -9,15 +9,15 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from reports import all_sites
+from reports import all_sites, frame
 from reports.access import sites_of
 from reports.forms import SiteForm, zones
 from reports.members_setup import create_site
-from reports.views import frame
+from reports.models import User
 
 ABOUT = {
-    "name": ("Site name", "As it appears in reports.", "Shop"),
-    "domain": ("Domain", "The host of its pages.", "shop.example.com"),
+    "name": ("Site name", "As it appears in reports.", "Shop", 120),
+    "domain": ("Domain", "The host of its pages.", "shop.example.com", 253),
 }
 
 
@@ -33,7 +33,7 @@ def index(request: HttpRequest) -> HttpResponse:
     sites = list(sites_of(request.user))
     listed = all_sites.context(sites)
     context = {
-        "frame": frame.context(sites, "sites", visitors=listed["visitors_now"] if sites else None),
+        "frame": frame.context(sites, "sites", counted=listed["live"] if sites else None),
         **listed,
     }
     return render(request, "sites.html", context)
@@ -49,10 +49,10 @@ def _fields(form: SiteForm) -> list[dict[str, Any]]:
             "value": form[name].value() or "",
             "error": next(iter(form.errors.get(name, [])), ""),
             "about": f"about_{name}",
-            "maxlength": form.fields[name].max_length,
+            "maxlength": longest,
             "is_first": name == (next(iter(form.errors), "name")),
         }
-        for name, (label, help_text, placeholder) in ABOUT.items()
+        for name, (label, help_text, placeholder, longest) in ABOUT.items()
     ]
 
 
@@ -71,10 +71,10 @@ def _timezone(form: SiteForm) -> dict[str, Any]:
 def new(request: HttpRequest) -> HttpResponse:
     form = SiteForm(request.POST or None)
     if form.is_valid():
-        site = create_site(request.user, **form.cleaned_data)
+        site = create_site(cast(User, request.user), **form.cleaned_data)
         return redirect(reverse("setup", args=[site.key]))
     context = {
-        "frame": frame.context(sites_of(request.user), "new"),
+        "frame": frame.context(list(sites_of(request.user)), "new"),
         "fields": _fields(form),
         "timezone": _timezone(form),
         "identity": form.identity_choices(),

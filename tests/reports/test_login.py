@@ -15,6 +15,11 @@ PASSWORD = "four-words-of-the-owner"
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _quick_hashes(settings: Settings) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def alice() -> User:
     """A new address each time: what was counted for another test is not hers."""

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.urls import reverse
+from django.utils.timezone import now
 
 from ingest.models import Site
+from reports import realtime
+from reports.asking import TROUBLE
 from reports.queries.periods import PRESETS
 
 DIGITS = 9  # sites that a single key opens
@@ -70,16 +73,34 @@ def _note(sites: Sequence[Site], site: Site) -> str:
     return f"{place} of {len(sites)} sites" if len(sites) > 1 else site.domain
 
 
-def live(visitors: int) -> dict[str, Any]:
+def visitors_now(site: Site) -> int | None:
+    """None where the count cannot be had: a page stands without it."""
+    try:
+        return realtime.visitors_now(site.pk, now())
+    except TROUBLE:
+        return None
+
+
+def version(site: Site) -> str:
+    """Changes when an event of the site has been stored; "" where that cannot be told, and the next look says."""
+    try:
+        return realtime.version(site.pk, now())
+    except TROUBLE:
+        return ""
+
+
+def live(visitors: int | None) -> dict[str, Any]:
     """The count beside the title; at none the dot is grey."""
+    if visitors is None:
+        return {"is_on": False, "text": "Live count paused", "visitors": 0}
     words = "visitor now" if visitors == 1 else "visitors now"
     return {"is_on": visitors > 0, "text": f"{visitors:,} {words}" if visitors else "Nobody now", "visitors": visitors}
 
 
 def context(
-    sites: Sequence[Site], current: str, site: Site | None = None, visitors: int | None = None
+    sites: Sequence[Site], current: str, site: Site | None = None, counted: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """`current` names the page; `visitors` is left out where no live count stands."""
+    """`current` names the page; `counted`, a `live`, is left out where no count stands."""
     return {
         "site": site,
         "tile": tile(site.name) if site else "",
@@ -87,7 +108,7 @@ def context(
         "current": current,
         "switcher": _switcher(sites, site),
         "nav": _nav(site, current) if site else [],
-        "live": live(visitors) if visitors is not None else None,
+        "live": counted,
         "keys": [
             {"title": title, "entries": [{"label": label, "caps": caps} for label, caps in entries]}
             for title, entries in KEYS
