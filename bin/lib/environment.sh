@@ -1,5 +1,5 @@
-# Sourced by bin/up and bin/test, in the clone: `environment FILE` sets $python to an interpreter with the
-# packages of that requirements file. It is the active virtual environment's, or that of .venv in the clone.
+# Sourced by bin/up and bin/test, in the clone: `environment FILE…` sets $python to an interpreter with the
+# packages of those requirements files. It is the active virtual environment's, or that of .venv in the clone.
 
 newest_known="3.11 or newer (3.12 is best: a Redis comes with its packages)"
 
@@ -49,14 +49,15 @@ make_environment() {
         "and try again."
 }
 
-# The text of the requirements files and the interpreter, as one number.
+# The text of a requirements file and the interpreter, as one number.
 fingerprint() {
     "$python" -c '
 import hashlib, pathlib, sys
-texts = [pathlib.Path(name).read_bytes() for name in sys.argv[1:]]
-print(hashlib.sha256(b"".join([sys.version.encode(), *texts])).hexdigest())' requirements.txt "$1"
+text = pathlib.Path(sys.argv[1]).read_bytes()
+print(hashlib.sha256(sys.version.encode() + text).hexdigest())' "$1"
 }
 
+# `install ENVIRONMENT FILE`: once, and again when the file has changed.
 install() {
     local stamp="$1/.footfall-$2" now
     now=$(fingerprint "$2")
@@ -78,5 +79,7 @@ environment() {
     fi
     is_usable "$python" || fail "The active environment $folder has no usable Python:" \
         "Footfall needs $newest_known. Run deactivate and try again."
-    install "$folder" "$1"
+    for file in "$@"; do
+        install "$folder" "$file"
+    done
 }
