@@ -25,7 +25,7 @@ SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 
 def run(query: Query) -> Result:
-    """The answer. Raises QueryRefused and QueryTimeout, and psycopg.Error when the database is away."""
+    """The answer. Raises QueryRefused, QueryTimeout and, when the database is away, django.db.DatabaseError."""
     [found] = run_all([query])
     if isinstance(found, QueryTimeout):
         raise found
@@ -35,7 +35,8 @@ def run(query: Query) -> Result:
 def run_all(queries: Sequence[Query]) -> list[Result | QueryTimeout]:
     """The answers in order, all of one moment; a question that took too long has its QueryTimeout instead.
 
-    Totals that several of them share are counted once. Raises QueryRefused before anything is asked.
+    Totals that several of them share are counted once. Raises QueryRefused before anything is asked, and
+    django.db.DatabaseError.
     """
     for query in queries:
         plan.check(query)
@@ -47,14 +48,22 @@ def run_all(queries: Sequence[Query]) -> list[Result | QueryTimeout]:
 @contextmanager
 def reading() -> Iterator[psycopg.Connection]:
     """A read-only transaction on this thread's connection, of one snapshot unless it lies in another one."""
-    connection.ensure_connection()
-    conn: psycopg.Connection = connection.connection
+    conn = _connected()
     is_outermost = conn.info.transaction_status == TransactionStatus.IDLE
-    with conn.transaction(force_rollback=True):
+    with connection.wrap_database_errors, conn.transaction(force_rollback=True):
         if is_outermost:
             conn.execute(SNAPSHOT)
         conn.execute("SET LOCAL transaction_read_only = on")
         yield conn
+
+
+def _connected() -> psycopg.Connection:
+    """This thread's connection, made anew when the server has ended it."""
+    if connection.connection is not None and connection.connection.closed:
+        connection.close()
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    return connection.connection
 
 
 def _one(conn: psycopg.Connection, query: Query, known: Asked) -> Result | QueryTimeout:
@@ -84,8 +93,8 @@ class Clock:
 def rows(text: sql.SQL, values: dict[str, Any]) -> list[tuple[Any, ...]]:
     """One small statement in a transaction of its own. Raises QueryTimeout."""
     seconds: int = settings.REPORTS_QUERY_SECONDS
-    try:
-        with reading() as conn:
+    with reading() as conn:
+        try:
             return Clock(conn, seconds).fetch(Statement(sql.Composed([text]), Values(values)))
-    except psycopg.errors.QueryCanceled as error:
-        raise QueryTimeout(seconds) from error
+        except psycopg.errors.QueryCanceled as error:
+            raise QueryTimeout(seconds) from error

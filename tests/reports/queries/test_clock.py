@@ -1,7 +1,7 @@
 """Local time to instants: the odd days of odd zones, and every zone there is."""
 
 import zoneinfo
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -64,14 +64,22 @@ def test_a_jump_over_midnight_that_began_before_it() -> None:
     assert start == at("1919-03-31 04:30")
 
 
+def begins(zone: ZoneInfo, day: date) -> bool:
+    """Whether its start is the first second of the day: the one before was still another."""
+    start = clock.day_start(zone, day)
+    return clock.day_of(zone, start - clock.SECOND) < day <= clock.day_of(zone, start)
+
+
 @given(ZONES, DAYS)
-def test_a_day_is_as_long_as_the_zone_moves(zone: ZoneInfo, day: date) -> None:
-    start, end = clock.day_start(zone, day), clock.day_start(zone, day + clock.DAY)
-    moved = end.astimezone(zone).utcoffset() - start.astimezone(zone).utcoffset()  # type: ignore[operator]
-    skipped = clock.DAY if start == end else timedelta()
-    wall_start, wall_end = (moment.astimezone(zone).replace(tzinfo=None) for moment in (start, end))
-    assert end - start == (wall_end - wall_start) - moved
-    assert wall_end - wall_start + skipped <= 2 * clock.DAY
+def test_a_day_begins_with_its_first_second(zone: ZoneInfo, day: date) -> None:
+    assert begins(zone, day)
+
+
+@pytest.mark.parametrize("year", [2011, 2026])
+def test_every_day_of_a_year_begins_with_its_first_second_in_every_zone(year: int) -> None:
+    days = [date(year, 1, 1) + number * clock.DAY for number in range(365)]
+    zones = [ZoneInfo(name) for name in zoneinfo.available_timezones()]
+    assert [(zone.key, day) for zone in zones for day in days if not begins(zone, day)] == []
 
 
 @given(ZONES, MOMENTS)

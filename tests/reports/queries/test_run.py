@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -17,6 +17,7 @@ from reports.queries import answer, periods, run
 from reports.queries.dimensions import DIMENSIONS
 from reports.queries.metrics import METRICS
 from reports.queries.query import Figures, Filter, Order, Query, QueryRefused, QueryTimeout, Result
+from tests.conftest import no_postgres
 from tests.reports import recount
 from tests.reports.rows import Hit, Sitting, at, sitting, store
 
@@ -472,6 +473,23 @@ def test_one_slow_question_costs_no_other_one(another: psycopg.Connection, setti
     assert isinstance(slow, QueryTimeout)
     assert isinstance(quick, Result)
     assert quick.totals == {"pageviews": 0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_is_away_is_an_error_of_django() -> None:
+    with no_postgres(), pytest.raises(DatabaseError):
+        ask("visitors")
+    assert ask("visitors").totals == {"visitors": 0}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_connection_that_was_ended_is_made_anew(another: psycopg.Connection) -> None:
+    with run.reading() as conn:
+        pid = conn.info.backend_pid
+    another.execute("SELECT pg_terminate_backend(%s)", (pid,))
+    with pytest.raises(DatabaseError):
+        ask("visitors")
+    assert ask("visitors").totals == {"visitors": 0}
 
 
 def test_questions_of_one_page_share_their_totals() -> None:
