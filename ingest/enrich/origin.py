@@ -12,7 +12,7 @@ from ingest.sessions import ORIGIN, Origin, Placed
 def origin_of(item: Placed) -> Origin:
     """What an import states wins over what is found."""
     stated = {**_known(item.batch.context), **_known(item.event.context)}
-    acquired = source.acquisition_of(item.event.referrer, item.event.query, item.event.hostname)
+    acquired = source.acquisition_of(item.event.referrer, item.event.query, item.event.hostname, stated)
     agent = useragent.parse(stated.get("user_agent"))
     found = {
         "hostname": item.event.hostname,

@@ -2,8 +2,9 @@
 
 import functools
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ingest import fields
@@ -42,13 +43,19 @@ class Acquisition(NamedTuple):
     click_ids: dict[str, str] | None = None
 
 
-def acquisition_of(referrer: str | None, query: str | None, hostname: str | None) -> Acquisition:
-    """From the first event's referrer, its page's raw query and its page's host."""
-    said = parameters(query)
+def acquisition_of(
+    referrer: str | None, query: str | None, hostname: str | None, stated: Mapping[str, Any] | None = None
+) -> Acquisition:
+    """From the first event's referrer, its page's raw query and its page's host.
+
+    STATED is what an import says in their place: `source`, and UTMs by their names.
+    """
+    stated = stated or {}
+    said = {**parameters(query), **{name: stated[name] for name in CAMPAIGN if name in stated}}
     came_from = external(referrer, hostname)
     clicks = {name: said[name] for name in CLICK_IDS if name in said}
     return Acquisition(
-        source=_source(said, came_from, clicks),
+        source=stated.get("source") or _source(said, came_from, clicks),
         referrer=came_from,
         click_ids=clicks or None,
         **{name: said.get(name) for name in CAMPAIGN},

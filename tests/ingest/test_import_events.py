@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter, defaultdict
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
@@ -18,7 +20,7 @@ from ingest import writer
 from ingest.enrich.bots import is_bot
 from ingest.importers import run
 from ingest.models import Site
-from tests.conftest import database_url, rows
+from tests.conftest import database_url, no_postgres, rows
 from tests.ingest.examples import ADDRESS, CHROME
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,7 +163,8 @@ def test_jsonl_brings_events_with_their_context(site: Site, tmp_path: Path) -> N
     path = tmp_path / "events.jsonl"
     one = {"name": "pageview", "timestamp": "2014-03-01T10:00:00Z", "visitor_id": "v", "url": "https://a.example/x"}
     stated = {"country": "FR", "browser": "Firefox", "device": "phone", "source": "Google", "channel": "Email"}
-    path.write_text(json.dumps({**one, **stated}) + "\n{broken\n" + json.dumps({**one, "name": "signup"}) + "\n")
+    later = {**one, "name": "signup", "timestamp": "2014-03-01T10:01:00Z"}
+    path.write_text(json.dumps({**one, **stated}) + "\n{broken\n" + json.dumps(later) + "\n")
     answer = import_events(site, path, "jsonl")
     assert some(answer) == {"recorded": 2, "malformed": 1}
     assert answer["malformed"][0]["reason"].startswith("not JSON")
@@ -169,6 +172,19 @@ def test_jsonl_brings_events_with_their_context(site: Site, tmp_path: Path) -> N
         (1, 2, "FR", "Firefox", "phone", "Google", "Email")
     ]
     assert some(import_events(site, path, "jsonl")) == {"repeated": 2, "malformed": 1}
+
+
+def test_a_stated_source_has_its_channel(site: Site, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    one = {"name": "pageview", "timestamp": "2014-03-01T10:00:00Z"}
+    stated = [{"source": "Google"}, {"utm_source": "fb", "utm_medium": "paid"}, {"source": "Reddit", "channel": "Ours"}]
+    path.write_text("".join(json.dumps({**one, **origin}) + "\n" for origin in stated))
+    import_events(site, path, "jsonl")
+    assert rows("SELECT source, channel FROM ingest_session ORDER BY 1") == [
+        ("Facebook", "Paid Social"),
+        ("Google", "Organic Search"),
+        ("Reddit", "Ours"),
+    ]
 
 
 # --- The real log, against a count that shares no code with the importer but what a bot is -------------------
@@ -214,6 +230,32 @@ def test_the_real_log_twice_adds_nothing(site: Site) -> None:
     second = import_events(site, REAL_LOG)["outcomes"]
     assert second == {**first, "recorded": 0, "repeated": first["recorded"] + first["repeated"]}
     assert rows(SESSIONS) == before
+
+
+def test_an_import_that_is_interrupted_says_how_to_go_on(
+    site: Site, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(writer, "write", stop)
+    with pytest.raises(CommandError, match=r"Stopped after 5 lines. Run the same command again") as stopped:
+        import_events(site, log)
+    assert stopped.value.returncode == 130
+
+
+def test_a_database_that_refuses_is_told(committed: Site, log: Path) -> None:
+    with no_postgres(), pytest.raises(CommandError, match=r"Run the same command again.* PostgreSQL says: "):
+        import_events(committed, log)
+
+
+def test_a_busy_table_is_waited_for(committed: Site, tmp_path: Path, another: psycopg.Connection) -> None:
+    path = tmp_path / "leap.log"
+    path.write_text(line().replace("17/May/2015", "29/Feb/2016"))
+    another.execute("BEGIN")
+    another.execute("LOCK TABLE ingest_event IN SHARE UPDATE EXCLUSIVE MODE")
+    threading.Timer(2.5, another.execute, ["COMMIT"]).start()
+    assert some(import_events(committed, path)) == {"recorded": 1}
 
 
 @pytest.fixture

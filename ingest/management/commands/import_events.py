@@ -41,10 +41,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON")
 
     def handle(self, *args: Any, **options: Any) -> str:
-        into = _into(options["site"], options["host"])
         tally, started = Tally(), time.monotonic()
-        write = pretend if options["dry_run"] else Store(into)
         try:
+            into = _into(options["site"], options["host"])
+            write = pretend if options["dry_run"] else Store(into)
             with opened(options["file"]) as lines, _bar(lines) as bar:
                 run(_watched(lines, bar), FORMATS[options["format"]], into, write, tally)
         except (OSError, EOFError) as error:

@@ -143,6 +143,14 @@ def test_what_is_kept_says_the_same_as_the_whole() -> None:
     assert came(None, kept_query(query)) == came(None, query)
 
 
+def test_what_an_import_states_wins() -> None:
+    found = acquisition_of(
+        "https://www.bing.com/", "utm_source=x&utm_term=t", HOST, {"utm_source": "fb", "city": "Rome"}
+    )
+    assert (found.source, found.utm_source, found.utm_term) == ("Facebook", "fb", "t")
+    assert acquisition_of("https://www.bing.com/", None, HOST, {"source": "Partner"}).source == "Partner"
+
+
 def test_text_that_the_database_refuses_is_mended() -> None:
     assert came(None, "utm_source=a%00b&utm_term=%ff").utm_source == "a\ufffdb"
 
