@@ -101,28 +101,7 @@ def _rolling(zone: ZoneInfo, now: datetime) -> Period:
     return Period(ROLLING, zone, start, end, end, *days, is_partial=True)
 
 
-# --- Others beside it -------------------------------------------------------------------------------------
-
-
-def beside(period: Period, step: int, now: datetime) -> tuple[date, date] | None:
-    """First and last day of the period of the same length before (-1) or after (1); None if there is none."""
-    today = day_of(period.zone, now)
-    if period.kind == ALL:
-        return None
-    if period.kind == ROLLING:
-        first = last = today + step * DAY
-    elif _is_month(period):
-        first = months_later(period.first_day.replace(day=1), step)
-        last = months_later(first, 1) - DAY
-    else:
-        first, last = (day + step * _length(period) * DAY for day in (period.first_day, period.last_day))
-    return (first, min(last, today)) if EARLIEST <= first <= today else None
-
-
-def _is_month(period: Period) -> bool:
-    following = period.last_day + DAY
-    ends = following.day == 1 or period.kind == "month"
-    return ends and period.first_day == months_later(following.replace(day=1), -1 if following.day == 1 else 0)
+# --- Comparison -------------------------------------------------------------------------------------------
 
 
 def compared(period: Period, comparison: Comparison, now: datetime, *, match_weekdays: bool = True) -> Period | None:

@@ -233,31 +233,5 @@ def test_weekdays_are_matched_from_a_week_on(zone: ZoneInfo, now: datetime, name
     assert length < timedelta(days=6) or before.first_day.weekday() == period.first_day.weekday()
 
 
-# --- Steps ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("name", "step", "wanted"),
-    [
-        ("today", -1, ("2026-11-20", "2026-11-20")),
-        ("today", 1, None),
-        ("yesterday", 1, ("2026-11-21", "2026-11-21")),
-        ("24h", -1, ("2026-11-20", "2026-11-20")),
-        ("7d", -1, ("2026-11-08", "2026-11-14")),
-        ("month", -1, ("2026-10-01", "2026-10-31")),
-        ("last_month", -1, ("2026-09-01", "2026-09-30")),
-        ("last_month", 1, ("2026-11-01", "2026-11-21")),
-        ("all", -1, None),
-    ],
-)
-def test_beside_a_period_lies_another(name: str, step: int, wanted: tuple[str, str] | None) -> None:
-    found = periods.beside(preset(name), step, NOW)
-    assert (found and (str(found[0]), str(found[1]))) == wanted
-
-
-def test_beside_a_whole_month_lies_a_whole_month() -> None:
-    assert periods.beside(days("2026-03-01", "2026-03-31"), -1, NOW) == (date(2026, 2, 1), date(2026, 2, 28))
-
-
 def test_every_preset_has_a_name_and_a_key_of_its_own() -> None:
     assert len({preset.key for preset in periods.PRESETS}) == len(set(NAMES)) == len(periods.PRESETS)

@@ -320,6 +320,38 @@ def test_a_comparison_with_fewer_buckets_leaves_the_last_ones_alone() -> None:
     assert befores == [False] * 28 + [True] * 3
 
 
+def test_a_whole_month_is_compared_with_a_whole_month() -> None:
+    store(sitting("2026-10-31 22:00"), sitting("2026-09-01 00:00"), sitting("2026-08-31 21:00"))
+    found = ask("sessions", period="last_month", comparison="previous")
+    assert (found.totals, found.totals_before) == ({"sessions": 1}, {"sessions": 1})
+
+
+def test_the_year_before_is_the_calendars() -> None:
+    store(sitting("2025-11-21 07:00"), sitting("2025-11-21 08:00"), sitting("2025-11-20 07:00"))
+    found = ask("sessions", period="today", comparison="year")
+    assert found.totals_before == {"sessions": 1}
+
+
+def test_the_last_24_hours_are_24_buckets_and_so_are_those_before() -> None:
+    store(sitting("2026-11-20 08:00"), sitting("2026-11-20 07:59"))
+    found = ask("sessions", period="24h", interval="hour", comparison="previous")
+    assert (len(found.rows), found.rows[0].values) == (24, {"sessions": 1})
+    assert (found.rows[-1].before, found.rows[-1].guide) == ({"sessions": 0}, {"sessions": 1})
+
+
+def test_all_time_has_no_comparison() -> None:
+    found = ask("visitors", period="all", comparison="previous", interval="hour")
+    assert (found.compared, found.totals_before, found.rows[0].before) == (None, None, None)
+
+
+def test_a_bucket_knows_the_one_it_is_compared_with() -> None:
+    found = ask("visitors", interval="day", comparison="previous")
+    for row in found.rows:
+        assert row.bucket is not None
+        assert row.before_bucket is not None
+        assert row.bucket.start - row.before_bucket.start == timedelta(days=7)
+
+
 # --- Against a recount ------------------------------------------------------------------------------------
 
 PATHS = st.sampled_from(["/", "/a", "/b", None, ""])
@@ -426,6 +458,22 @@ def test_a_series_is_that_of_a_recount(sittings: list[Sitting], filters: tuple[F
 
 
 # --- How it is asked --------------------------------------------------------------------------------------
+
+
+def test_answers_come_in_the_order_of_their_questions() -> None:
+    store(sitting("2026-11-20 10:00", "2026-11-20 10:01"))
+    period = periods.of("7d", BERLIN, NOW)
+    found = run.run_all([Query(1, (name,), period, NOW) for name in ("pageviews", "sessions", "pageviews")])
+    assert [one.totals for one in found if isinstance(one, Result)] == [
+        {"pageviews": 2},
+        {"sessions": 1},
+        {"pageviews": 2},
+    ]
+
+
+def test_columns_are_named_in_order() -> None:
+    assert ask("visitors", dimensions=("page", "country")).columns == ("page", "country", "visitors")
+    assert ask("visitors", "events", interval="day").columns == ("time", "visitors", "events")
 
 
 def test_nothing_can_be_written_while_reading() -> None:
