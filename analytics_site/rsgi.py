@@ -23,9 +23,9 @@ from analytics_site.child import die_with_parent
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "analytics_site.settings")
 django.setup()
 
-from django.core.handlers.wsgi import WSGIHandler  # noqa: E402  the settings come first
-from django.db import close_old_connections  # noqa: E402
+from django.db import close_old_connections  # noqa: E402  the settings come first
 
+from analytics_site.wsgi import Handler  # noqa: E402
 from ingest import arrivals  # noqa: E402
 from ingest.body import too_large  # noqa: E402
 from ingest.formats import native  # noqa: E402
@@ -40,7 +40,7 @@ Headers = list[tuple[str, str]]
 
 class Application:
     def __init__(self) -> None:
-        self.django = WSGIHandler()
+        self.django = Handler()
         self.lane_pool = ThreadPoolExecutor(LANE_THREADS, "lane")
         self.django_pool = ThreadPoolExecutor(DJANGO_THREADS, "django")
 
@@ -108,11 +108,15 @@ def _collect(scope: Any, body: bytes) -> Answer:
 
 
 def _headers(scope: Any) -> dict[str, str]:
-    return dict(scope.headers.items())
+    """By lower-case name; repeated ones as one list (RFC 9110, 5.3), cookies with their own separator."""
+    found: dict[str, str] = {}
+    for name, value in scope.headers.items():
+        found[name] = f"{found[name]}{'; ' if name == 'cookie' else ','}{value}" if name in found else value
+    return found
 
 
 def _peer(scope: Any) -> str:
-    return scope.client.rpartition(":")[0]
+    return scope.client.rpartition(":")[0].strip("[]")
 
 
 def _send(protocol: Any, answer: Answer) -> None:
@@ -156,7 +160,7 @@ def environ_of(scope: Any, body: bytes) -> dict[str, Any]:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
     }
-    for name, value in scope.headers.items():
+    for name, value in _headers(scope).items():
         if "_" in name:  # could pass for another header
             continue
         key = name.upper().replace("-", "_")

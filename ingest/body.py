@@ -37,10 +37,15 @@ def too_large(limit: int) -> Refused:
     return Refused(413, "body_too_large", f"The body is over {limit:,} bytes. Send fewer events at a time.")
 
 
+def is_utf8(content_type: str) -> bool:
+    """Whether it names no other charset."""
+    parameters = [part.strip() for part in content_type.split(";")[1:]]
+    return all(CHARSET.match(part) for part in parameters if part.lower().startswith("charset"))
+
+
 def _check_media_type(content_type: str) -> None:
-    media_type, *parameters = [part.strip() for part in content_type.split(";")]
-    plain = media_type.lower() in MEDIA_TYPES
-    if plain and all(CHARSET.match(part) for part in parameters if part.lower().startswith("charset")):
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type in MEDIA_TYPES and is_utf8(content_type):
         return
     raise Refused(
         415,
