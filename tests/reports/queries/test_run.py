@@ -1,7 +1,7 @@
 """Data, question, whole answer; then every metric against a recount in Python."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,13 +10,16 @@ import pytest
 from django.db import DatabaseError, connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import sql
 from pytest_django import Settings
 
 from ingest.models import Session
 from reports.queries import answer, periods, run
 from reports.queries.dimensions import DIMENSIONS
+from reports.queries.filters import Values
 from reports.queries.metrics import METRICS
 from reports.queries.query import Figures, Filter, Order, Query, QueryRefused, QueryTimeout, Result
+from reports.queries.sql import Statement
 from tests.conftest import no_postgres
 from tests.reports import recount
 from tests.reports.rows import Hit, Sitting, at, sitting, store
@@ -281,6 +284,18 @@ def test_rows_of_a_later_page_are_compared_too() -> None:
     assert (row.key, row.before) == (("Less",), {"visitors": 1})
 
 
+def test_pairs_are_compared_pair_by_pair() -> None:
+    """Pairs that only the range before had must not take the place of those that are asked for."""
+    pairs = [("DE", "iOS"), ("AT", "Linux")]
+    crossed = [("DE", "Linux"), ("DE", "Linux"), ("AT", "iOS"), ("AT", "iOS")]
+    store(
+        *(sitting("2026-11-20 10:00", country=country, os=os) for country, os in pairs),
+        *(sitting("2026-11-13 10:00", country=country, os=os) for country, os in [*pairs, *crossed]),
+    )
+    found = ask("sessions", dimensions=("country", "os"), comparison="previous", limit=2)
+    assert [row.before for row in found.rows] == [{"sessions": 1}] * 2
+
+
 def test_rows_of_what_is_not_set_are_compared_too() -> None:
     store(sitting("2026-11-20 10:00"), sitting("2026-11-13 10:00"))
     [row] = ask("visitors", dimensions=("country",), comparison="previous").rows
@@ -308,6 +323,13 @@ def test_hours_are_compared_by_the_clock_when_a_day_has_25() -> None:
     store(sitting("2026-10-25 09:30"))  # 10:30 in Berlin, the eleventh hour of a day that had two from two to three
     asked = Query(1, ("visitors",), periods.of("today", BERLIN, now), now, interval="hour", comparison="previous")
     assert [row.guide for row in run.run(asked).rows][10] == {"visitors": 1}
+
+
+def test_the_hour_that_comes_twice_is_compared_once() -> None:
+    store(sitting("2026-10-24 00:30"))  # 02:30 in Berlin, the day before the hour from two to three came twice
+    period = periods.custom(date(2026, 10, 25), date(2026, 10, 25), BERLIN, NOW)
+    found = run.run(Query(1, ("visitors",), period, NOW, interval="hour", comparison="previous"))
+    assert [row.guide for row in found.rows][2:4] == [{"visitors": 1}, None]
 
 
 def test_a_comparison_with_fewer_buckets_leaves_the_last_ones_alone() -> None:
@@ -505,6 +527,15 @@ def test_what_takes_too_long_is_given_up_and_said(another: psycopg.Connection, s
         with pytest.raises(QueryTimeout, match=r"This took longer than 0.2 s\. Ask for a shorter range"):
             ask("visitors")
     assert ask("visitors").totals == {"visitors": 0}
+
+
+def test_the_statements_of_a_question_share_its_time() -> None:
+    nap = Statement(sql.Composed([sql.SQL("SELECT pg_sleep(0.2)")]), Values())
+    with run.reading() as conn:
+        clock = run.Clock(conn, 0.3)
+        clock.fetch(nap)
+        with pytest.raises(psycopg.errors.QueryCanceled):
+            clock.fetch(nap)
 
 
 @pytest.mark.django_db(transaction=True)
