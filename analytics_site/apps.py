@@ -1,4 +1,4 @@
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.contrib.admin.apps import AdminConfig
 from django.db.models.signals import post_migrate
 
@@ -10,7 +10,8 @@ class AnalyticsSiteConfig(AppConfig):
     verbose_name = "Footfall"
 
     def ready(self) -> None:
-        post_migrate.connect(schedule.ensure, sender=self, dispatch_uid="schedule")
+        # Not of this app: Django sends the signal for apps with models alone.
+        post_migrate.connect(schedule.ensure, apps.get_app_config("django_celery_beat"), dispatch_uid="schedule")
 
 
 class StaffAdminConfig(AdminConfig):

@@ -2,6 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from django.db import connection
+
 
 class Periodic(NamedTuple):
     name: str
@@ -27,12 +29,18 @@ SCHEDULE = (
 )  # fmt: skip
 
 
+DAILY = {"day_of_week": "*", "day_of_month": "*", "month_of_year": "*", "timezone": "UTC"}
+
+
 def ensure(**_: Any) -> None:
-    """After each migration."""
+    """After each migration; nothing while the tables are not there, since others are migrated first."""
     from django_celery_beat.models import CrontabSchedule, PeriodicTask
 
+    if PeriodicTask._meta.db_table not in connection.introspection.table_names():
+        return
     for one in SCHEDULE:
         if PeriodicTask.objects.filter(name=one.name).exists():
             continue
-        crontab, _made = CrontabSchedule.objects.get_or_create(minute=one.minute, hour=one.hour, timezone="UTC")
+        crontab = CrontabSchedule.objects.filter(minute=one.minute, hour=one.hour, **DAILY).first()
+        crontab = crontab or CrontabSchedule.objects.create(minute=one.minute, hour=one.hour, **DAILY)
         PeriodicTask.objects.create(name=one.name, task=one.task, crontab=crontab, description=one.description)
