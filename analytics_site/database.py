@@ -18,9 +18,9 @@ def from_url(url: str | None) -> dict[str, Any]:
     try:
         parts = conninfo_to_dict(url or "")
     except psycopg.ProgrammingError as error:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL: {str(error).strip()}. Write postgresql://user:password@host:5432/name."
-        ) from error
+        # The library's own words quote the whole, its password too.
+        said = "is no address of a PostgreSQL server" if "@" in (url or "") else str(error).strip()
+        raise ImproperlyConfigured(f"DATABASE_URL: {said}. Write postgresql://user:password@host:5432/name.") from None
     options = {name: value for name, value in parts.items() if name not in NAMES}
     return {
         "ENGINE": "django.db.backends.postgresql" if url else "analytics_site.no_database",

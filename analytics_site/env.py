@@ -1,10 +1,12 @@
 """Strict readers for environment variables: a bad value is refused by name, never guessed."""
 
 import os
+import re
 from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+DIGITS = re.compile(r"-?[0-9]{1,18}")
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -21,6 +23,8 @@ def _read(name: str, file: str) -> str:
         return Path(file).read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(f"{name}_FILE={file}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
+        raise ImproperlyConfigured(f"{name}_FILE={file}: cannot be read (not UTF-8).") from error
 
 
 def flag(name: str, default: bool) -> bool:
@@ -36,12 +40,9 @@ def integer(name: str, default: int, low: int = 0, high: int = 2**31) -> int:
     value = text(name).strip()
     if not value:
         return default
-    try:
-        number = int(value)
-    except ValueError:
-        number = low - 1
-    if low <= number <= high:
-        return number
+    # int() alone would also take 1_000 and ٥.
+    if DIGITS.fullmatch(value) and low <= int(value) <= high:
+        return int(value)
     raise ImproperlyConfigured(f"{name}={value}: must be a whole number from {low} to {high}. See docs/settings.md.")
 
 
@@ -52,7 +53,7 @@ def words(name: str, default: list[str]) -> list[str]:
 
 
 def choice(name: str, default: str, allowed: set[str]) -> str:
-    value = text(name, default).strip().lower()
+    value = text(name).strip().lower() or default
     if value in allowed:
         return value
     raise ImproperlyConfigured(f"{name}={value}: must be one of {', '.join(sorted(allowed))}.")

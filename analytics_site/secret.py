@@ -1,5 +1,6 @@
 """The signing key of an installation that names none, and what follows from its address."""
 
+import contextlib
 import os
 import secrets
 from pathlib import Path
@@ -31,7 +32,8 @@ def _make(path: Path) -> str:
     except OSError:
         return key  # a read-only folder: the key lives as long as the process; `check --deploy` says so
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
     return key
 
 
