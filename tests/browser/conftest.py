@@ -7,6 +7,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+# Playwright keeps an event loop in this thread and Django refuses its ORM beside one. Tests call it between the
+# browser's steps, never inside the loop.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # As root the sandbox cannot start; the rest keeps the browser from asking anything of the network by itself.
 FLAGS = [
