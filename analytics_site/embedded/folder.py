@@ -36,7 +36,7 @@ def open_data(data: Path) -> Path:
 
 def _unusable(data: Path, error: OSError) -> str:
     return (
-        f"The data folder {data} cannot be written to ({error.strerror}: {error.filename or data}). "
+        f"The data folder {data} cannot be written to ({error.strerror}). "
         "Give it to the user who starts Footfall, or choose another folder with --data."
     )
 
@@ -49,7 +49,9 @@ def home(data: Path, account: Account) -> Path:
     pointer = data / POINTER
     if not pointer.exists():
         _write_new(pointer, secrets.token_hex(8))
-    return shared("data", _id_in(pointer))
+    path = shared("data", _id_in(pointer))
+    (path / "belongs-to").write_text(f"{data}\n")  # for whoever tidies up by hand
+    return path
 
 
 def _check_owner(data: Path, account: Account) -> None:

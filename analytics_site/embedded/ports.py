@@ -43,17 +43,17 @@ def _new(taken: set[int]) -> int:
 def is_free(host: str, port: int) -> bool:
     try:
         _bind(host, port)
-    except (OSError, OverflowError):
+    except (OSError, OverflowError):  # in use, or no port at all
         return False
     return True
 
 
 def check(host: str, port: int) -> None:
     """Raise EmbeddedError unless a server could listen there."""
+    if not 1 <= port <= 65_535:
+        raise EmbeddedError(f"--port {port}: must be from 1 to 65535.")
     try:
         _bind(host, port)
-    except OverflowError as error:
-        raise EmbeddedError(f"--port {port}: must be from 1 to 65535.") from error
     except OSError as error:
         raise EmbeddedError(
             f"{host}:{port} cannot be used ({error.strerror}). "

@@ -257,9 +257,10 @@ def test_a_port_in_use_is_named(running: Servers) -> None:
         ports.check("127.0.0.1", running.store.port)
 
 
-def test_an_impossible_port_is_named() -> None:
-    with pytest.raises(EmbeddedError, match="--port 70000: must be from 1 to 65535"):
-        ports.check("127.0.0.1", 70_000)
+@pytest.mark.parametrize("port", [-1, 0, 65_536])
+def test_an_impossible_port_is_named(port: int) -> None:
+    with pytest.raises(EmbeddedError, match=f"--port {port}: must be from 1 to 65535"):
+        ports.check("127.0.0.1", port)
 
 
 def test_passwords_are_kept(tmp_path: Path) -> None:

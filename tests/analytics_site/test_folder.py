@@ -43,7 +43,7 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(EmbeddedError, match=r"cannot be written to \(Not a directory"):
+    with pytest.raises(EmbeddedError, match=r"cannot be written to \(Not a directory\)"):
         folder.open_data(tmp_path / "file" / "data")
 
 
