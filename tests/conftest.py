@@ -1,21 +1,29 @@
 """What every test starts from: empty caches, an empty stream, days to write into, and a site."""
 
 import os
+import secrets
+import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import redis
 from django.db import connection
 from pytest_django import DjangoDbBlocker, Settings
 
+from analytics_site.embedded import account, folder, ports
+from analytics_site.embedded.server import wait_ready
 from ingest import partitions, queue, sites, writer
 from ingest.enrich import visitor
 from ingest.models import Site
 from ingest.sites import KnownSite
+from tests import servers_plugin
 
 pytest_plugins = ["tests.product"]
 
@@ -130,3 +138,29 @@ def no_postgres() -> Iterator[None]:
     finally:
         connection.settings_dict = before
         connection.close()
+
+
+@pytest.fixture(scope="session")
+def _private_redis() -> Iterator[str]:
+    user, name = account.current(), f"{servers_plugin.PREFIX}{os.getpid()}-{secrets.token_hex(4)}"
+    home = folder.throw_away(name, user, Path(tempfile.gettempdir()))
+    server, process = servers_plugin._run(home, servers_plugin._redis(home, user, ports.kept(home, ["redis"])["redis"]))
+    wait_ready(server, lambda: servers_plugin._ended(home, process))
+    yield server.url
+    servers_plugin._stop(process, signal.SIGTERM)
+    folder.remove(home)
+
+
+@pytest.fixture
+def own_redis(_private_redis: str, settings: Settings) -> Iterator[redis.Redis]:
+    """A Redis for this test alone, whose settings may be changed; the other one is shared by all processes."""
+    settings.REDIS_URL = _private_redis
+    queue.client.cache_clear()
+    queue.reader.cache_clear()
+    client = queue.client()
+    before = {name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy", "appendonly")}
+    yield client
+    client.acl_setuser("default", enabled=True, commands=["+@all"])
+    for name, value in before.items():
+        client.config_set(name, str(value))
+    client.flushdb()

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
+import redis
 from django.conf import settings as django_settings
 from django.db import OperationalError, connection
 from pytest_django import Settings
@@ -400,10 +401,10 @@ def test_it_outlives_its_connection_to_postgres(running: Drain, committed: Site)
     assert counts() == {("stored", ""): 2}
 
 
-def test_it_outlives_its_connection_to_redis(running: Drain, committed: Site) -> None:
+def test_it_outlives_its_connection_to_redis(own_redis: redis.Redis, running: Drain, committed: Site) -> None:
     publish(committed)
     wait_for(lambda: stored() == 1)
-    queue.client().client_kill_filter(_type="normal", skipme=True)
+    own_redis.client_kill_filter(_type="normal", skipme=True)
     publish(committed)
     wait_for(lambda: stored() == 2)
     assert counts() == {("stored", ""): 2}

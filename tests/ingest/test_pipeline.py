@@ -327,16 +327,8 @@ def test_a_key_that_nobody_can_look_up_is_not_said_to_be_wrong(committed: Site) 
     assert refused(answer) == (503, "unavailable")
 
 
-@pytest.fixture
-def full() -> Any:
-    client: redis.Redis = queue.client()
-    client.config_set("maxmemory", "1")
-    yield
-    client.config_set("maxmemory", "0")
-
-
-@pytest.mark.usefixtures("full")
-def test_a_full_redis_is_gone_round(committed: Site) -> None:
+def test_a_full_redis_is_gone_round(committed: Site, own_redis: redis.Redis) -> None:
+    own_redis.config_set("maxmemory", "1")
     assert sent(committed)["accepted"] == 1
     assert (stored(), waiting()) == (1, [])
 

@@ -220,24 +220,10 @@ def test_a_redis_that_does_not_answer_is_away(silent_port: int, settings: Settin
     assert time.monotonic() - started < 1
 
 
-@pytest.fixture
-def setting() -> Iterator[Any]:
-    """Sets a setting of Redis and puts it back."""
-    before: dict[Any, Any] = {}
-
-    def put(name: str, value: str) -> None:
-        before.update(queue.client().config_get(name))
-        queue.client().config_set(name, value)
-
-    yield put
-    for name, value in before.items():
-        queue.client().config_set(name, value)
-
-
-def test_a_full_redis_is_away_and_still_drained(setting: Any) -> None:
+def test_a_full_redis_is_away_and_still_drained(own_redis: redis.Redis) -> None:
     queue.ensure_group(0)
     queue.publish(batch(7))
-    setting("maxmemory", "1")
+    own_redis.config_set("maxmemory", "1")
     with pytest.raises(Away):
         queue.publish(batch(7))
     (entry,) = queue.fresh(0, 10, None)
@@ -257,8 +243,8 @@ SHORT = [("maxmemory-policy", "allkeys-lru", "noeviction"), ("maxmemory-policy",
 
 
 @pytest.mark.parametrize(("name", "value", "word"), SHORT)
-def test_a_redis_that_loses_entries_may_not(setting: Any, name: str, value: str, word: str) -> None:
-    setting(name, value)
+def test_a_redis_that_loses_entries_may_not(own_redis: redis.Redis, name: str, value: str, word: str) -> None:
+    own_redis.config_set(name, value)
     (sentence,) = queue.shortcomings()
     assert word in sentence
     assert value in sentence
