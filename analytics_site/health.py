@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+import psycopg
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -44,7 +45,7 @@ def problem_of(check: Callable[[], Iterator[str]]) -> str:
     """The sentences of one check; "" when all is well."""
     try:
         return " ".join(check())
-    except (DatabaseError, redis.RedisError) as error:
+    except (DatabaseError, psycopg.Error, redis.RedisError) as error:
         return f"{type(error).__name__}: not reachable."
 
 
@@ -57,7 +58,10 @@ def _postgres() -> Iterator[str]:
 
 
 def _redis() -> Iterator[str]:
-    yield from queue.shortcomings()
+    try:
+        yield from queue.shortcomings()
+    except redis.ResponseError as error:  # it answers, and refuses
+        yield f"The settings of Redis cannot be read ({type(error).__name__}): allow CONFIG GET."
 
 
 def _partitions() -> Iterator[str]:
