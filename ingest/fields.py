@@ -16,6 +16,7 @@ import msgspec
 from ingest.refusal import Rejected
 
 NAME_MAX, ID_MAX, URL_MAX, TEXT_MAX, SHORT_MAX = 120, 200, 4096, 1024, 64
+NUMBER_MAX = 1e15  # exact to the cent; sums of larger ones would end at infinity, and with them every figure
 PROPERTIES_MAX, KEY_MAX, VALUE_MAX, DEPTH_MAX, BYTES_MAX = 100, 200, 8192, 5, 32 * 1024
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -107,12 +108,15 @@ def moment(raw: dict[str, Any], field: str = "timestamp") -> float | None:
 
 
 def number(raw: dict[str, Any], field: str) -> float | None:
+    """A number that is added up."""
     value = raw.get(field)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Rejected("bad_type", f"{field} is {_kind(value)}: must be a number.")
     _check_number(field, value)
+    if abs(value) > NUMBER_MAX:
+        raise Rejected("bad_number", f"{field} is {value:.3g}: at most {NUMBER_MAX:.0e} either way.")
     return float(value)
 
 

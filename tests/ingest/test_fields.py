@@ -182,13 +182,14 @@ def test_a_time_that_is_no_single_value_is_refused_by_its_kind(value: Any) -> No
 # --- Numbers ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("said", "kept"), [(None, None), (0, 0.0), (-3, -3.0), (12.5, 12.5), (2**63, 2.0**63)])
+@pytest.mark.parametrize(("said", "kept"), [(None, None), (0, 0.0), (-3, -3.0), (12.5, 12.5), (10**15, 1e15)])
 def test_a_number_is_kept_as_a_double(said: Any, kept: float | None) -> None:
     assert fields.number({"value": said}, "value") == kept
 
 
 NUMBERS = [("bad_type", "5"), ("bad_type", True), ("bad_type", [5]),
-           ("bad_number", math.inf), ("bad_number", math.nan), ("bad_number", 10**400)]  # fmt: skip
+           ("bad_number", math.inf), ("bad_number", math.nan), ("bad_number", 10**400),
+           ("bad_number", 1e16), ("bad_number", -1e308), ("bad_number", 2**53)]  # fmt: skip
 
 
 @pytest.mark.parametrize(("reason", "value"), NUMBERS)
