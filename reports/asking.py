@@ -55,6 +55,10 @@ class Asked:
         return day_of(self.query.period.zone, self.query.now)
 
     @property
+    def days(self) -> int:
+        return (self.query.period.last_day - self.query.period.first_day).days + 1
+
+    @property
     def local_now(self) -> datetime:
         return self.query.now.astimezone(self.query.period.zone)
 

@@ -212,7 +212,7 @@ def trouble(asked: Asked, error: Exception, soft: str) -> dict[str, Any]:
     """The state of a panel whose figures did not come, with a reference that stands in the log."""
     here = asked.links.to()
     if isinstance(error, QueryTimeout):
-        return {"state": states.timed_out(error.seconds, here, soft, asked.links)}
+        return {"state": states.timed_out(error.seconds, here, soft, asked.links, asked.days)}
     reference = f"{secrets.token_hex(2)}-{secrets.token_hex(2)}"
     log.error("figures failed, reference %s: %s", reference, error, exc_info=error)
     return {"state": states.failed(here, soft), "reference": reference}

@@ -40,11 +40,12 @@ def filtered_away(one: str, filters: Sequence[FilterWords], links: Links) -> dic
     return _state("filtered", "filter", f"No {one} matches", text, [drop])
 
 
-def timed_out(seconds: int, here: str, soft: str, links: Links) -> dict[str, Any]:
-    acts: list[dict[str, Any]] = [
-        {"label": "Try again", "url": here, "icon": "refresh", "soft": soft},
-        {"label": "Use 30 days", "url": links.for_period("30d"), "is_plain": True},
-    ]
+def timed_out(seconds: int, here: str, soft: str, links: Links, days: int) -> dict[str, Any]:
+    """Offers a shorter range than these `days`, where there is one."""
+    acts: list[dict[str, Any]] = [{"label": "Try again", "url": here, "icon": "refresh", "soft": soft}]
+    shorter = next((fewer for fewer in (30, 7) if fewer < days), None)
+    if shorter:
+        acts.append({"label": f"Use {shorter} days", "url": links.for_period(f"{shorter}d"), "is_plain": True})
     text = "The range is long and has no ready totals. The rest of the page is complete."
     return _state("slow", "clock", f"This took longer than {seconds} s", text, acts)
 

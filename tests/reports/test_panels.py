@@ -144,9 +144,14 @@ def slow(another: psycopg.Connection, settings: Settings) -> Iterator[None]:
 
 
 def test_a_panel_that_is_too_slow_says_so(berlin: Site, slow: None) -> None:
-    found = panel(berlin, "sources")
-    assert found["state"]["kind"] == "slow"
-    assert [act["label"] for act in found["state"]["acts"]] == ["Try again", "Use 30 days"]
+    state = panel(berlin, "sources")["state"]
+    assert (state["kind"], state["title"]) == ("slow", "This took longer than 0 s")
+    assert [act["label"] for act in state["acts"]] == ["Try again"]
+
+
+@pytest.mark.parametrize(("period", "offers"), [("90d", "Use 30 days"), ("30d", "Use 7 days"), ("year", "Use 30 days")])
+def test_a_slow_panel_offers_a_shorter_range(berlin: Site, slow: None, period: str, offers: str) -> None:
+    assert panel(berlin, "sources", f"period={period}")["state"]["acts"][1]["label"] == offers
 
 
 def test_a_panel_that_fails_gives_a_reference_that_is_in_the_log(
