@@ -108,6 +108,7 @@ def _unrepeated(items: list[Placed]) -> tuple[list[Placed], list[Placed]]:
 
 def _store(conn: psycopg.Connection, items: list[Placed]) -> None:
     """Writes new events and all that follows from them."""
+    sessions.adopt(conn, items)
     firsts = visitors.save(conn, items)
     folded = Fold(sessions.load(conn, items), origin_of).add(items)
     for row in (*folded.new, *folded.changed):

@@ -128,6 +128,7 @@ class Visitor(models.Model):
 
     class Meta:
         db_table = "ingest_visitor"
+        constraints = [models.UniqueConstraint(fields=["site_id", "number"], name="visitor_by_number")]
 
 
 class VisitorNumber(models.Model):

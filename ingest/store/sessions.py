@@ -27,6 +27,29 @@ ORDER BY s.site_id, s.id FOR UPDATE OF s
 """).format(columns=NAMES)
 
 
+VISITORS = """
+SELECT s.site_id, s.id, s.visitor_id FROM ingest_session s
+JOIN unnest(%s::bigint[], %s::bigint[]) AS sought(a, b) ON s.site_id = a AND s.id = b
+"""
+
+
+def adopt(conn: psycopg.Connection, items: list[Placed]) -> None:
+    """Gives the events of a named session its visitor: the first one that it was seen with.
+
+    A sender that names its session and not its visitor gets another derived visitor when it changes networks;
+    the session says that it is the same person. ITEMS in order of time.
+    """
+    named = {(item.site.id, item.event.session_id) for item in items if item.event.session_id is not None}
+    if not named:
+        return
+    rows = conn.execute(VISITORS, ([site for site, _ in named], [id_ for _, id_ in named])).fetchall()
+    visitor_of = {(site, id_): visitor for site, id_, visitor in rows}
+    for item in items:
+        if item.event.session_id is not None:
+            key = item.site.id, item.event.session_id
+            item.event.visitor_id = visitor_of.setdefault(key, item.event.visitor_id)
+
+
 def load(conn: psycopg.Connection, items: list[Placed]) -> list[SessionRow]:
     """Every stored session that folding ITEMS may touch, locked until the transaction ends."""
     named = {(item.site.id, item.event.session_id) for item in items if item.event.session_id is not None}

@@ -21,10 +21,10 @@ def _session(name: LiteralString, label: str, plural: str) -> Dimension:
     return Dimension(name, label, plural, "session", _column(name))
 
 
-# A version alone says nothing, a region's code and a city's name may be those of another country's.
+# A version alone says nothing; a region's and a city's name may be those of another country's.
 BROWSER_VERSION = _column("browser") + " || ' ' || " + _column("browser_version")
 OS_VERSION = _column("os") + " || ' ' || " + _column("os_version")
-REGION = "CASE WHEN {t}.region <> '' THEN concat_ws('-', " + _column("country") + ", {t}.region) END"
+REGION = "CASE WHEN {t}.region <> '' THEN concat_ws(', ', {t}.region, " + _column("country") + ") END"
 CITY = "CASE WHEN {t}.city <> '' THEN concat_ws(', ', {t}.city, " + _column("country") + ") END"
 
 ALL = (

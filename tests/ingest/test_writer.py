@@ -123,6 +123,13 @@ def test_a_late_word_about_the_user_does_not_win(shop: Site) -> None:
     assert rows("SELECT user_id FROM ingest_visitor") == [("new",)]
 
 
+def test_a_named_session_has_one_visitor(shop: Site) -> None:
+    write([batch(shop, event(0, session_id=1, visitor_id=5), event(1, session_id=1, visitor_id=6))])
+    write([batch(shop, event(2, session_id=1, visitor_id=7))])
+    assert rows("SELECT DISTINCT visitor_id FROM ingest_event") == [(5,)]
+    assert rows("SELECT id FROM ingest_visitor") == [(5,)]
+
+
 def test_only_the_first_session_is_a_new_visitors(shop: Site) -> None:
     write([batch(shop, event(0), event(60))])
     assert rows("SELECT is_new_visitor FROM ingest_session ORDER BY started_at") == [(True,), (False,)]
