@@ -57,7 +57,7 @@ class SiteForm(forms.ModelForm):
         ]
 
 
-AREAS = "Africa America Antarctica Arctic Asia Atlantic Australia Europe Indian Pacific".split()
+AREAS = ("Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific")
 
 
 def zones() -> list[str]:

@@ -30,7 +30,7 @@ def _said(one: Sitting, dimension: str) -> str | None:
         name = dimension.removesuffix("_version")
         return f"{text(name)} {text(dimension)}" if text(name) and text(dimension) else None
     if dimension == "region" and text("region"):
-        return f"{text('country')}-{text('region')}" if text("country") else text("region")
+        return f"{text('region')}, {text('country')}" if text("country") else text("region")
     if dimension == "city" and text("city"):
         return f"{text('city')}, {text('country')}" if text("country") else text("city")
     return text(dimension) or None
