@@ -158,7 +158,7 @@ function redraw(mode) {
 }
 
 /** Draws what the page says now; `isQuiet` is a refresh by itself, which moves nothing that did not change. */
-export function drawChart(isQuiet = false) {
+function drawChart(isQuiet = false) {
   data = read();
   canvas().closest(".chart-part").classList.toggle("stateful", !data);
   if (!data) return;
@@ -170,6 +170,7 @@ export function drawChart(isQuiet = false) {
 }
 
 export function startChart() {
+  if (!window.Chart) return document.querySelector("[data-chart-table]")?.click(); // the library did not come: the table has it all
   drawChart();
   document.documentElement.addEventListener("themechange", () => chart && redraw("none"));
   PHONE.addEventListener("change", () => chart && redraw("none"));

@@ -29,11 +29,9 @@ function move(menu, step) {
 }
 
 export function startMenus() {
-  document.addEventListener("toggle", (event) => event.target.open && event.target.matches(MENU) && closeMenus(event.target), true);
+  const onToggle = (event) => event.target.open && event.target.matches(MENU) && closeMenus(event.target);
+  document.addEventListener("toggle", onToggle, true); // it does not bubble
   document.addEventListener("pointerdown", (event) => closeMenus(event.target.closest(MENU)));
-  document.addEventListener("click", (event) => {
-    const isSheetGround = event.target.matches(`${MENU} > summary`) && event.target.parentElement.open;
-    if (event.target.closest(".menu-item") || (isSheetGround && matchMedia("(max-width: 639px)").matches && event.detail === 0)) closeMenus();
-  });
+  document.addEventListener("click", (event) => event.target.closest(".menu-item") && closeMenus());
   document.addEventListener("keydown", onKey);
 }

@@ -6,6 +6,6 @@ import { startSoft } from "./soft.js";
 
 startSoft();
 startCalendar();
-startChart();
 startChartTable();
+startChart();
 startLive();

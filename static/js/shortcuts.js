@@ -14,11 +14,7 @@ const areOn = () => {
 const isTyping = (target) => target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 const moves = (target) => target.closest?.(".tabs, canvas, .segmented, details[open]"); // arrows belong to these
 
-function press(selector) {
-  const element = document.querySelector(selector);
-  element?.click();
-  return Boolean(element);
-}
+const press = (selector) => document.querySelector(selector)?.click();
 
 function nextInterval() {
   const choices = [...document.querySelectorAll('[aria-label="Interval"] a')];
@@ -33,7 +29,7 @@ function customDays() {
   menu.querySelector('input[name="from"]').focus();
 }
 
-export function showHelp() {
+function showHelp() {
   const dialog = document.getElementById("keys");
   if (dialog && !dialog.open) dialog.showModal();
 }

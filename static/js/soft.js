@@ -16,7 +16,7 @@ function place(part, background) {
   old.replaceChildren(...part.childNodes);
 }
 
-export function swap(html, background = false) {
+function swap(html, background = false) {
   const kept = focusKey();
   const parts = new DOMParser().parseFromString(html, "text/html").querySelectorAll("[data-part]");
   for (const part of parts) place(part, background);
