@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
+from ingest.fields import mended
 from ingest.pipeline import CORS, Answer, Arrival, refused
 from ingest.refusal import Refused
 
@@ -18,7 +19,7 @@ def of(body: bytes, headers: Mapping[str, str], peer: str, now: float) -> Arriva
         content_type=headers.get("content-type", ""),
         content_encoding=headers.get("content-encoding", ""),
         address=address_of(peer, headers.get("x-forwarded-for", "")),
-        user_agent=headers.get("user-agent", "")[:1024],
+        user_agent=mended(headers.get("user-agent", "")[:1024]),
         received_at=now,
         language=_language(headers.get("accept-language", "")),
         country=_country(headers),
@@ -47,7 +48,7 @@ def _normal(address: str) -> str:
 
 def _language(header: str) -> str | None:
     """The first of the sender's languages; no more of a long header is read."""
-    return header[:35].split(",")[0].split(";")[0].strip() or None
+    return mended(header[:35].split(",")[0].split(";")[0].strip()) or None
 
 
 def _country(headers: Mapping[str, str]) -> str | None:

@@ -112,6 +112,12 @@ def test_a_long_user_agent_is_cut() -> None:
     assert len(arrivals.of(b"", {"user-agent": "M" * 9000}, PEER, 0).user_agent) == 1024
 
 
+def test_headers_are_mended_as_all_text_is() -> None:
+    """Our server lets no U+0000 through; others may."""
+    found = arrivals.of(b"", {"user-agent": "a\x00", "accept-language": "\ud800"}, PEER, 0)
+    assert (found.user_agent, found.language) == ("a\ufffd", "\ufffd")
+
+
 # --- Length and methods -----------------------------------------------------------------------------------
 
 
