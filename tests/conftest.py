@@ -105,12 +105,20 @@ def known(site: Site) -> KnownSite:
     return KnownSite.of(site)
 
 
+@pytest.fixture(autouse=True)
+def _empty_events(request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """After a test that commits: Django empties the tables of managed models only."""
+    yield
+    mark = request.node.get_closest_marker("django_db")
+    if "transactional_db" in request.fixturenames or (mark and mark.kwargs.get("transaction")):
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute("TRUNCATE ingest_event")
+
+
 @pytest.fixture
-def committed(transactional_db: None) -> Iterator[Site]:
+def committed(transactional_db: None) -> Site:
     """A site that other connections and processes see; for what commits, locks or runs in threads."""
-    yield Site.objects.create(name="Shop", domain="shop.example.com")
-    with connection.cursor() as cursor:
-        cursor.execute("TRUNCATE ingest_event")  # Django empties the tables of managed models only
+    return Site.objects.create(name="Shop", domain="shop.example.com")
 
 
 @pytest.fixture

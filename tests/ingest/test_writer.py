@@ -174,15 +174,14 @@ def test_what_happens_inside_is_undone_with_the_rest(shop: Site) -> None:
     assert rows("SELECT count(*) FROM ingest_event") == [(0,)]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_writers_at_once_store_each_event_once_and_one_session(shop: Site) -> None:
+def test_writers_at_once_store_each_event_once_and_one_session(committed: Site) -> None:
     same = [event(minute, visitor_id=minute % 3) for minute in range(20)]
 
     def run() -> None:
         mixed = same[:]
         random.shuffle(mixed)
         for start in range(0, 20, 4):
-            write([batch(shop, *mixed[start : start + 4])])
+            write([batch(committed, *mixed[start : start + 4])])
         connection.close()
 
     threads = [threading.Thread(target=run) for _ in range(4)]
