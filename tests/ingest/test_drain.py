@@ -6,58 +6,25 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import msgspec
 import psycopg
 import pytest
 import redis
 from django.conf import settings as django_settings
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from pytest_django import Settings
 
 from ingest import drain, lease, queue, writer
 from ingest.drain import Drain
-from ingest.event import Batch, Event
 from ingest.models import Shard, Site
 from tests.conftest import Silence, counts, database_url, no_postgres, rows
 from tests.ingest.examples import batch, event
+from tests.ingest.writers import expire, one_round, pending, publish, stored, taken_over, wait_for, with_own_connection
 
 LATER = msgspec.msgpack.encode({"site_id": 1, "received_at": 0.0, "events": [], "version": 2})
-
-
-@pytest.fixture(autouse=True)
-def _quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No waiting for more, or for anything at all."""
-    settings.INGEST_LINGER_MS = 0
-    monkeypatch.setattr(drain, "WAIT_MS", 10)
-    monkeypatch.setattr(drain, "PAUSE_SECONDS", (0.01,))
-
-
-def publish(site: Site, *events: Event, **fields: Any) -> Batch:
-    sent = batch(site, *(events or [event()]), **fields)
-    queue.publish(sent)
-    return sent
-
-
-def stored() -> int:
-    return int(rows("SELECT count(*) FROM ingest_event")[0][0])
-
-
-def pending() -> int:
-    return int(queue.client().xpending(queue.key_of(0), queue.GROUP)["pending"])
-
-
-def expire() -> None:
-    """The leases of all owners have run out."""
-    Shard.objects.update(until="2026-11-20T10:00:00Z")
-
-
-def taken_over() -> Drain:
-    """A writer that takes over from one that ended without a word."""
-    expire()
-    return Drain()
+pytestmark = pytest.mark.usefixtures("quick_turns")
 
 
 def test_it_works(committed: Site) -> None:
@@ -194,110 +161,6 @@ def test_a_turn_that_redis_did_not_hear_the_end_of_is_repeated_and_counted_once(
     monkeypatch.setattr(queue, "acknowledge", unheard)
     one_round(one)
     assert (stored(), counts(), queue.backlog(), pending()) == (1, {("stored", ""): 1}, 0, 0)
-
-
-# --- Two writers ------------------------------------------------------------------------------------------
-
-
-def test_a_second_writer_waits(committed: Site) -> None:
-    first, second = Drain(), Drain()
-    first.turn()
-    publish(committed)
-    assert second.turn() == 0
-    assert first.turn() == 1
-
-
-def test_a_writer_that_lost_its_shard_cannot_commit(committed: Site) -> None:
-    first = Drain()
-    first.turn()
-    second = taken_over()
-    second.turn()
-    publish(committed)
-    with pytest.raises(lease.Lost):
-        first.turn()
-    assert (stored(), counts()) == (0, {})
-
-
-def test_what_it_read_in_passing_is_written_by_the_owner(committed: Site) -> None:
-    first = Drain()
-    first.turn()
-    second = taken_over()
-    second.turn()
-    publish(committed)
-    with pytest.raises(lease.Lost):
-        first.turn()
-    assert second.turn() == 1
-
-
-def test_what_it_read_in_passing_survives_the_owner(committed: Site) -> None:
-    """The owner goes on past the entry that it never saw, and ends. Its successor must not take "all up to
-    here is written" at its word."""
-    first = Drain()
-    first.turn()
-    second = taken_over()
-    second.turn()
-    publish(committed)
-    assert queue.fresh(0, 10, None)  # by `first`, paused in the middle of its turn
-    publish(committed)
-    second._write(second.leases[0], queue.fresh(0, 10, None))
-    assert taken_over().turn() == 1
-    assert (stored(), counts()) == (2, {("stored", ""): 2})
-
-
-def test_a_writer_that_lost_its_shard_goes_on_with_others(committed: Site, settings: Settings) -> None:
-    settings.INGEST_SHARDS = 2
-    first = Drain()
-    first.turn()
-    Shard.objects.filter(shard=0).update(until="2026-11-20T10:00:00Z", epoch=99, owner="another")
-    publish(committed, event(visitor_id=0), event(visitor_id=1))
-    one_round(first)
-    assert stored() == 2
-
-
-def one_round(one: Drain) -> None:
-    """`run`, until its third turn ends."""
-    turns, turn = iter(range(3)), one.turn
-
-    def counted() -> int:
-        if next(turns, None) is None:
-            one.stop()
-            return 0
-        return turn()
-
-    one.turn = counted  # type: ignore[method-assign]
-    one.run()
-
-
-def test_two_writers_at_once_store_each_event_once(committed: Site, settings: Settings) -> None:
-    settings.INGEST_SHARDS = 4
-    sent = [publish(committed, *[event(visitor_id=n) for n in range(4)]) for _ in range(25)]
-    writers = [Drain(), Drain()]
-    threads = [threading.Thread(target=with_own_connection, args=[one.run]) for one in writers]
-    for thread in threads:
-        thread.start()
-    wait_for(lambda: queue.backlog() == 0)
-    for one in writers:
-        one.stop()
-    for thread in threads:
-        thread.join()
-    assert sum(one.stored for one in writers) == stored() == 100
-    assert {id_ for (id_,) in rows("SELECT id FROM ingest_event")} == {e.id for b in sent for e in b.events}
-    assert counts() == {("stored", ""): 100}
-
-
-def with_own_connection(run: Callable[[], object]) -> None:
-    try:
-        run()
-    finally:
-        connection.close()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    for _ in range(500):
-        if condition():
-            return
-        threading.Event().wait(0.02)
-    raise AssertionError("still waiting after 10 s")
 
 
 # --- Entries that are left --------------------------------------------------------------------------------

@@ -6,24 +6,16 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from pytest_django import Settings
 
-from ingest import drain, lease, partitions, quarantine, queue, writer
+from ingest import lease, partitions, quarantine, queue, writer
 from ingest.drain import Drain
-from ingest.event import Batch, Context, Event
+from ingest.event import Batch, Context
 from ingest.models import Quarantine, Shard, Site
 from tests.conftest import counts, rows
 from tests.ingest.examples import batch, event
+from tests.ingest.writers import publish, stored
 
-
-@pytest.fixture(autouse=True)
-def _quick(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.INGEST_LINGER_MS = 0
-    monkeypatch.setattr(drain, "WAIT_MS", 10)
-
-
-def stored() -> int:
-    return int(rows("SELECT count(*) FROM ingest_event")[0][0])
+pytestmark = pytest.mark.usefixtures("quick_turns")
 
 
 def states() -> list[str]:
@@ -148,10 +140,6 @@ def test_the_claim_is_made_last_and_the_guard_before(site: Site) -> None:
 
 
 # --- In the stream ----------------------------------------------------------------------------------------
-
-
-def publish(site: Site, *events: Event) -> None:
-    queue.publish(batch(site, *events))
 
 
 def test_the_stream_goes_on_behind_a_bad_event(committed: Site) -> None:
