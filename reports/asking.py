@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import cached_property
 
 import psycopg
 from django.db import DatabaseError
 from django.http import QueryDict
 
 from ingest.models import Site
+from reports import realtime
 from reports.links import TABS, Links
 from reports.queries import buckets, parse, periods
+from reports.queries.answer import compared_of
 from reports.queries.clock import day_of
 from reports.queries.query import Interval, Query, QueryTimeout, Result
 from reports.queries.run import run_all
@@ -49,6 +52,22 @@ class Asked:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    @cached_property
+    def since(self) -> date | None:
+        """The day of the first event, where all of the comparison lies before it: nothing was collected then."""
+        compared = compared_of(self.query)
+        try:
+            first = realtime.first_event_at(self.site.pk) if compared else None
+        except TROUBLE:  # told where the figures are
+            return None
+        is_before = first is not None and compared is not None and compared.end <= first
+        return day_of(self.query.period.zone, first) if first and is_before else None
+
+    @property
+    def question(self) -> Query:
+        """What the figures are asked with: `query`, but without a comparison that nothing was collected in."""
+        return self.query.with_(comparison=None) if self.since else self.query
 
     @property
     def today(self) -> date:

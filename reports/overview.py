@@ -43,7 +43,7 @@ def _kpi(asked: Asked, name: str, totals: Result | None) -> dict[str, Any]:
 
 
 def totals_question(asked: Asked) -> Query:
-    return asked.query.with_(metrics=KPIS)
+    return asked.question.with_(metrics=KPIS)
 
 
 def kpis(asked: Asked) -> tuple[list[dict[str, Any]], Exception | None]:
@@ -81,17 +81,13 @@ def _bucket(asked: Asked, row: Row, before: Bucket | None) -> charts.Bucket:
 
 
 def series_question(asked: Asked) -> Query:
-    return asked.query.with_(metrics=(asked.metric,), interval=asked.interval)
+    return asked.question.with_(metrics=(asked.metric,), interval=asked.interval)
 
 
 def series(asked: Asked) -> list[charts.Bucket]:
     """The chosen figure by interval. Raises TROUBLE."""
     result = asked.ask(series_question(asked))
-    compared: Sequence[Bucket | None] = ()
-    if result.compared:
-        compared = buckets.buckets(result.compared, asked.interval, asked.query.now)
-    padded = [*compared, *[None] * (len(result.rows) - len(compared))]
-    return [_bucket(asked, row, before) for row, before in zip(result.rows, padded, strict=False)]
+    return [_bucket(asked, row, row.before_bucket) for row in result.rows]
 
 
 def _legend(asked: Asked, steps: Sequence[charts.Bucket]) -> list[dict[str, str]]:
@@ -102,6 +98,8 @@ def _legend(asked: Asked, steps: Sequence[charts.Bucket]) -> list[dict[str, str]
         days = formats.days(starts[0], _last_before(steps), with_year=starts[0].year != period.first_day.year)
         matched = ", weekdays matched" if _is_matched(asked, steps) else ""
         lines.append({"kind": "compare", "label": days + matched})
+    elif asked.since:
+        lines.append({"kind": "note", "label": f"Collected since {formats.day(asked.since)}, so no comparison"})
     running = next((step for step in steps if step.until), None)
     if running and running.until:
         lines.append({"kind": "running", "label": f"{_running_word(asked)} until {formats.clock(running.until)}"})
@@ -197,7 +195,7 @@ def moved(asked: Asked) -> list[dict[str, Any]]:
 
     Found in the answers that the panels ask for anyway; what vanished altogether is not looked for.
     """
-    if asked.query.comparison is None:
+    if asked.question.comparison is None:
         return []
     try:
         found = [move for name in MOVED_FROM for move in _moves(asked, panels.BY_TAB[name][1])]

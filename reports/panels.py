@@ -170,7 +170,7 @@ def question(asked: Asked, tab: Tab, **more: Any) -> Query:
     if tab.skips_unset:
         filters = (*filters, Filter(tab.dimension, "is_not", (None,)))
     changed = {"limit": ASKED, **more}
-    return asked.query.with_(metrics=("visitors",), dimensions=(tab.dimension,), filters=filters, **changed)
+    return asked.question.with_(metrics=("visitors",), dimensions=(tab.dimension,), filters=filters, **changed)
 
 
 def _tabs(asked: Asked, slot: Slot, chosen: Tab) -> list[dict[str, Any]]:

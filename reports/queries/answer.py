@@ -19,7 +19,7 @@ Asked = dict[Query, Figures]  # totals that are known already
 def of(query: Query, fetch: Fetch, known: Asked) -> Result:
     """Answers QUERY, which `plan.check` has passed. KNOWN is read and added to."""
     started = time.perf_counter()
-    compared = _compared(query)
+    compared = compared_of(query)
     rows, count = _rows(query, compared, fetch)
     totals = _totals(query, query.period, fetch, known)
     before = _totals(query, compared, fetch, known) if compared else None
@@ -36,7 +36,7 @@ def of(query: Query, fetch: Fetch, known: Asked) -> Result:
     return Result(query, (*first, *query.metrics), rows, totals, before, compared, meta)
 
 
-def _compared(query: Query) -> Period | None:
+def compared_of(query: Query) -> Period | None:
     if query.comparison is None:
         return None
     return periods.compared(query.period, query.comparison, query.now, match_weekdays=query.match_weekdays)

@@ -1,6 +1,6 @@
 """Asks the database. One connection and one read-only transaction for all questions of a page.
 
-Every question has REPORTS_QUERY_SECONDS, comparison included. The transaction is rolled back at its end: it
+Every question has REPORTS_QUERY_SECONDS, comparison included, and all of a page twice that. The transaction is rolled back at its end: it
 has written nothing, and its settings go with it.
 """
 
@@ -21,6 +21,7 @@ from reports.queries.filters import Values
 from reports.queries.query import Query, QueryTimeout, Result
 from reports.queries.sql import Statement
 
+PAGE_QUESTIONS = 2  # as much time as this many slow questions, however many a page asks
 SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 
@@ -40,9 +41,10 @@ def run_all(queries: Sequence[Query]) -> list[Result | QueryTimeout]:
     """
     for query in queries:
         plan.check(query)
+    until = time.monotonic() + PAGE_QUESTIONS * settings.REPORTS_QUERY_SECONDS
     with reading() as conn:
         known: Asked = {}
-        return [_one(conn, query, known) for query in queries]
+        return [_one(conn, query, known, until) for query in queries]
 
 
 @contextmanager
@@ -66,9 +68,9 @@ def _connected() -> psycopg.Connection:
     return connection.connection
 
 
-def _one(conn: psycopg.Connection, query: Query, known: Asked) -> Result | QueryTimeout:
+def _one(conn: psycopg.Connection, query: Query, known: Asked, until: float) -> Result | QueryTimeout:
     seconds: int = settings.REPORTS_QUERY_SECONDS
-    clock = Clock(conn, seconds)
+    clock = Clock(conn, min(seconds, until - time.monotonic()))
     try:
         with conn.transaction():
             return answer.of(query, clock.fetch, known)

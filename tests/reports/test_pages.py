@@ -33,6 +33,12 @@ def seen(site: Site, visitor: int = 1, path: str = "/pricing", **said: object) -
     store(Sitting((Hit(moment, path=path),), visitor=visitor, site_id=site.pk, said=said))
 
 
+def began_before(site: Site) -> None:
+    """A session of 40 days ago: without one there is nothing that the last days could be compared with."""
+    moment = datetime.now(UTC) - timedelta(days=40)
+    store(Sitting((Hit(moment, path="/"),), visitor=9, site_id=site.pk))
+
+
 def addresses(site: Site) -> list[str]:
     here = f"/sites/{site.key}"
     own = ["", "/now", "/parts/figures", "/parts/sources", "/chart.csv", "/setup", "/setup/status"]
@@ -87,6 +93,7 @@ def test_pages_of_figures_are_kept_by_no_cache(people: Cast) -> None:
 
 def test_the_overview_prints_the_figures(people: Cast) -> None:
     seen(people.site, source="Google", country="DE")
+    began_before(people.site)
     page = people.alice.get(f"/sites/{people.site.key}?period=24h").content.decode()
     for words in ("Visitors 1, new, from 0", "/pricing", "Google", "Germany", "1 visitor now"):
         assert words in page
@@ -165,6 +172,7 @@ def test_live_visitors_are_counted_and_said(people: Cast) -> None:
 
 def test_the_csv_of_the_chart_is_its_table(people: Cast) -> None:
     seen(people.site)
+    began_before(people.site)
     response = people.alice.get(f"/sites/{people.site.key}/chart.csv?period=7d&interval=day&metric=pageviews")
     head, *rows = read_csv(response.content.decode())
     assert head == ["From", "Until", "Page views", "Compared with", "Page views before"]

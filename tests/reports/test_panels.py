@@ -207,10 +207,27 @@ def test_hours_to_come_are_not_drawn_but_their_comparison_is(berlin: Site) -> No
 
 def test_weekdays_are_said_to_be_matched_only_when_they_are(berlin: Site) -> None:
     sources(berlin)
+    store(sat(berlin, "2026-09-25 10:00", 9))
     matched = overview.figures(ask(berlin, "period=30d"))["chart"]["legend"][1]["label"]
     exact = overview.figures(ask(berlin, "period=30d&compare=previous_dates"))["chart"]["legend"][1]["label"]
     assert matched == "17 Sep – 16 Oct, weekdays matched"
     assert exact == "22 Sep – 21 Oct"
+
+
+def test_nothing_is_compared_with_days_before_the_first_event(berlin: Site) -> None:
+    store(sat(berlin, "2026-11-11 10:00", 1), sat(berlin, "2026-11-18 10:00", 2))
+    month = ask(berlin, "period=30d")
+    assert overview.figures(month)["chart"]["legend"][1] == {
+        "kind": "note",
+        "label": "Collected since Wed 11 Nov 2026, so no comparison",
+    }
+    assert month.query.comparison == "previous"  # what the reader chose stays chosen
+    assert not overview.moved(month)
+
+
+def test_days_partly_before_the_first_event_are_compared(berlin: Site) -> None:
+    store(sat(berlin, "2026-11-11 10:00", 1), sat(berlin, "2026-11-18 10:00", 2))
+    assert ask(berlin, "period=7d").since is None
 
 
 def test_a_day_of_the_chart_opens_that_day(berlin: Site) -> None:
