@@ -18,6 +18,7 @@ from ingest import body, quarantine, queue, sites
 from ingest.enrich import bots, geo, source, visitor
 from ingest.event import Batch, Context, DropReason
 from ingest.formats import Envelope, Sent, native
+from ingest.models import Site
 from ingest.refusal import Refused, Rejection
 from ingest.sites import KnownSite
 
@@ -80,8 +81,12 @@ def drop_spam(sent: Sent, at: Situation) -> None:
 
 
 def put_visitor(sent: Sent, at: Situation) -> None:
-    """After the drops: what is not counted leaves no trace, and needs no salt."""
-    if sent.visitor is not None:
+    """After the drops: what is not counted leaves no trace, and needs no salt.
+
+    A site that promised its visitors to keep no id of theirs gets none, whatever an old snippet still sends.
+    """
+    promised = at.site.identity == Site.Identity.ANONYMOUS and not at.is_server
+    if sent.visitor is not None and not promised:
         sent.event.visitor_id = visitor.named(at.site, "visitor", sent.visitor)
     elif at.is_server and sent.event.user_id is not None:
         sent.event.visitor_id = visitor.named(at.site, "user", sent.event.user_id)

@@ -6,7 +6,6 @@ sessions, events, marks.
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -49,7 +48,7 @@ def write(batches: list[Batch], inside: Callable[[psycopg.Connection], None] | N
             with conn.transaction():
                 if inside is not None:
                     inside(conn)
-                return _write(conn, batches)
+                return _write(conn, batches, everywhere=attempt > 1)
         except AGAIN as error:
             if attempt == ATTEMPTS:
                 raise
@@ -71,10 +70,10 @@ def _moments(batches: list[Batch]) -> set[datetime]:
     return {datetime.fromtimestamp(event.ts, UTC) for batch in batches for event in batch.events}
 
 
-def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
+def _write(conn: psycopg.Connection, batches: list[Batch], *, everywhere: bool) -> Written:
     lines = marks.refused_at_the_door(batches)
-    items, repeated = _unrepeated(_placed(batches, lines))
-    found = events.stored(conn, items) if items else set()
+    items, repeated = _unrepeated(_placed(batches))
+    found = events.stored(conn, items, everywhere=everywhere) if items else set()
     new = [item for item in items if (item.site.id, item.event.id) not in found]
     repeated += [item for item in items if (item.site.id, item.event.id) in found]
     if new:
@@ -85,8 +84,8 @@ def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
     return Written(len(new), len(repeated))
 
 
-def _placed(batches: list[Batch], lines: Counter[marks.Line]) -> list[Placed]:
-    """The events with their sites, in order of time. Those of a site that was deleted since are counted out."""
+def _placed(batches: list[Batch]) -> list[Placed]:
+    """The events with their sites, in order of time. Those of a site that was deleted since are left out."""
     placed = []
     for batch in batches:
         site = sites.by_id(batch.site_id)

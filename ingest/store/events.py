@@ -39,17 +39,27 @@ WHERE e.ts >= %(start)s AND e.ts <= %(end)s
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(sought, 0)) FROM unnest(%s::text[]) AS sought"
 
 
-def stored(conn: psycopg.Connection, items: list[Placed]) -> set[Id]:
-    """Those of ITEMS that the table has. One query for the events with times of their own, one for the
-    others, which look through every day that is accepted and are locked by id meanwhile: two writers must
-    not both find nothing."""
-    near = [item for item in items if has_own_time(item)]
-    far = [item for item in items if not has_own_time(item)]
+def stored(conn: psycopg.Connection, items: list[Placed], *, everywhere: bool) -> set[Id]:
+    """Those of ITEMS that the table has.
+
+    One query for the events with times of their own; one for the others, and for all EVERYWHERE, which look
+    through every day that is accepted and are locked by id meanwhile: two writers must not both find nothing.
+    """
+    near = [item for item in items if has_own_time(item) and not everywhere]
+    far = [item for item in items if everywhere or not has_own_time(item)]
     if far:
         conn.execute(LOCK, (sorted(f"{item.site.id}:{item.event.id}" for item in far),))
     found = _find(conn, near, [item.ts - NEAR for item in near], [item.ts + NEAR for item in near])
-    arrived = [datetime.fromtimestamp(item.batch.received_at, UTC) for item in far]
-    return found | _find(conn, far, [at - FAR_BACK for at in arrived], [at + FAR_AHEAD for at in arrived])
+    spans = [_accepted(item) for item in far]
+    return found | _find(conn, far, [start for start, _ in spans], [end for _, end in spans])
+
+
+def _accepted(item: Placed) -> tuple[datetime, datetime]:
+    """From when to when an event that arrived with this one's batch may lie; around its own time if imported."""
+    if item.batch.is_import:
+        return item.ts - FAR_BACK, item.ts + FAR_BACK
+    arrived = datetime.fromtimestamp(item.batch.received_at, UTC)
+    return min(arrived - FAR_BACK, item.ts), arrived + FAR_AHEAD
 
 
 def _find(conn: psycopg.Connection, items: list[Placed], starts: list[datetime], ends: list[datetime]) -> set[Id]:

@@ -159,6 +159,14 @@ def test_visitors_are_told_apart_by_name_or_by_sender(site: Site) -> None:
     assert len({first, third, fourth}) == 3
 
 
+def test_a_site_without_storage_takes_no_visitors_id(site: Site) -> None:
+    Site.objects.filter(pk=site.pk).update(identity=Site.Identity.ANONYMOUS)
+    sites.forget()
+    sent(site, {"name": "a", "visitor_id": "v-1"}, {"name": "b", "visitor_id": "v-2"})
+    [batch] = waiting()
+    assert len({event.visitor_id for event in batch.events}) == 1
+
+
 def test_a_named_session_is_kept_apart_from_a_visitor_of_that_name(site: Site) -> None:
     sent(site, {"name": "pageview", "visitor_id": "x", "session_id": "x"})
     event = waiting()[0].events[0]

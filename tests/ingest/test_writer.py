@@ -85,6 +85,13 @@ def test_a_repeat_with_another_time_of_the_same_day_is_no_error(shop: Site) -> N
     assert write([batch(shop, event(300, id=once.id))]) == (0, 1)
 
 
+def test_a_repeat_without_the_correction_of_the_first_is_found(shop: Site) -> None:
+    """The first looked through all days; the second seems to have a time of its own. Its session tells."""
+    first = event(-1440, sent_ts=NOW.timestamp())
+    write([batch(shop, first)])
+    assert write([batch(shop, event(0, id=first.id))]) == (0, 1)
+
+
 def test_a_repeat_across_midnight_is_found(shop: Site) -> None:
     once = event(12 * 60 - 0.1)
     write([batch(shop, once)])
