@@ -137,6 +137,8 @@ def _times(raw: dict[str, Any], clock: Clock, index: int) -> tuple[float | None,
     happened = said + _skew(said, clock)
     if clock.oldest is not None and happened < clock.received_at - clock.oldest:
         raise Rejected("too_old", f"timestamp is over {clock.oldest / 86_400:.0f} days old.")
+    if happened < 0:
+        raise Rejected("too_old", "timestamp is before 1970.")
     if happened > clock.received_at + AHEAD_SECONDS:
         raise Rejected("timestamp_future", "timestamp is over a day ahead of the server's clock.")
     return said, min(happened, clock.received_at)

@@ -199,6 +199,10 @@ def test_imports_are_of_any_age() -> None:
     assert datetime.fromtimestamp(event.ts, UTC).year == 2001
 
 
+def test_no_import_is_older_than_1970() -> None:
+    assert rejected({"name": "a", "timestamp": "0001-01-01T00:00:00Z"}, Clock(NOW, oldest=None)) == "too_old"
+
+
 @pytest.mark.parametrize("sent_at", ["garbage", None, 5, {}, "0000-01-01T00:00:00Z", "\ud800"])
 def test_an_unusable_sent_at_costs_nothing(sent_at: Any) -> None:
     assert one({"name": "a", "timestamp": at(-10)}, sent_at=sent_at).event.ts == NOW - 10
