@@ -12,14 +12,13 @@ from reports import throttle
 class StaffLoginForm(AdminAuthenticationForm):
     def clean(self) -> dict[str, Any]:
         email, address = self.cleaned_data.get("username", ""), self._address()
-        if (tries := throttle.tries_left(email, address)).is_paused:
+        # Without both the form compares no password: that is no try of anybody.
+        if not email or not self.cleaned_data.get("password"):
+            return super().clean()
+        if not (tries := throttle.count(email, address)).is_allowed:
             minutes = -(-tries.seconds // 60)
-            raise ValidationError(f"Too many tries for this account. Try again in {minutes} min.", code="paused")
-        try:
-            cleaned: dict[str, Any] = super().clean()
-        except ValidationError:
-            throttle.count_failure(email, address)
-            raise
+            raise ValidationError(f"Too many tries {tries.whose}. Try again in {minutes} min.", code="paused")
+        cleaned: dict[str, Any] = super().clean()
         if self.get_user() is not None:
             throttle.forget(email, address)
         return cleaned

@@ -44,9 +44,9 @@ def _minutes(seconds: int) -> str:
 
 
 def _refusal(tries: throttle.Tries) -> dict[str, str]:
-    if tries.is_paused:
+    if tries.left <= 0:
         wait = _minutes(tries.seconds)
-        return {"field": "password", "text": f"Too many tries for this account. Try again in {wait}."}
+        return {"field": "password", "text": f"Too many tries {tries.whose}. Try again in {wait}."}
     left = "1 try" if tries.left == 1 else f"{tries.left} tries"
     text = f"E-mail and password do not match. {left} left, then a pause of 5 minutes."
     return {"field": "password", "text": text}
@@ -67,11 +67,12 @@ def _try(request: HttpRequest) -> HttpResponse:
         field, messages = next(iter(form.errors.items()))
         return _page(request, {"field": field, "text": str(messages[0])}, status=422)
     email, address = form.cleaned_data["email"], _address(request)
-    if (tries := throttle.tries_left(email, address)).is_paused:
+    tries = throttle.count(email, address)
+    if not tries.is_allowed:
         return _page(request, _refusal(tries), status=429)
     user = authenticate(request, username=email, password=form.cleaned_data["password"])
     if user is None:
-        return _page(request, _refusal(throttle.count_failure(email, address)), status=422)
+        return _page(request, _refusal(tries), status=422)
     throttle.forget(email, address)
     login(request, user)
     return redirect(_target(request))

@@ -74,7 +74,7 @@ def test_a_log_in_that_works_forgets_the_failures(client: Client) -> None:
     staff = person("staff", PASSWORD, is_staff=True)
     try_in(client, staff.email, "wrong")
     try_in(client, staff.email)
-    assert throttle.tries_left(staff.email, "127.0.0.1").left == throttle.TRIES
+    assert throttle.count(staff.email, "127.0.0.1").left == throttle.TRIES - 1
 
 
 def test_the_pause_follows_the_sender_behind_a_trusted_proxy(client: Client, settings: Settings) -> None:
@@ -82,12 +82,18 @@ def test_the_pause_follows_the_sender_behind_a_trusted_proxy(client: Client, set
     staff, form = person("staff", PASSWORD, is_staff=True), {"password": "wrong", "next": "/admin/"}
     for _ in range(throttle.TRIES):
         client.post(reverse("admin:login"), {**form, "username": staff.email}, headers={"X-Forwarded-For": "192.0.2.1"})
-    assert throttle.tries_left(staff.email, "192.0.2.1").is_paused
-    assert not throttle.tries_left(staff.email, "198.51.100.1").is_paused
+    assert not throttle.count(staff.email, "192.0.2.1").is_allowed
+    assert throttle.count(staff.email, "198.51.100.1").is_allowed
 
 
 def test_a_form_without_an_address_is_no_failure_of_anybody(client: Client) -> None:
     assert "This field is required" in try_in(client, "")
+
+
+def test_a_form_without_a_password_is_no_try(client: Client) -> None:
+    staff = person("staff", PASSWORD, is_staff=True)
+    assert "This field is required" in try_in(client, staff.email, "")
+    assert throttle.count(staff.email, "127.0.0.1").left == throttle.TRIES - 1
 
 
 # --- People -----------------------------------------------------------------------------------------------

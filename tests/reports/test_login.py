@@ -1,13 +1,21 @@
 """Log-in, its throttle and log-out."""
 
 import logging
+import socket
+import threading
 import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from django.contrib.auth.signals import user_login_failed
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
+from ingest.models import Site
 from reports import throttle
 from reports.models import User
 
@@ -84,17 +92,125 @@ def test_a_log_in_that_works_clears_the_count(client: Client, alice: User) -> No
     assert "4 tries left" in try_in(Client(), alice.email, "wrong")[1]
 
 
-def test_it_goes_on_without_redis(
-    client: Client, alice: User, settings: Settings, caplog: pytest.LogCaptureFixture
+# --- Many at once -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def looked_at() -> Iterator[list[str]]:
+    """The accounts whose password was compared, and did not match."""
+    names: list[str] = []
+
+    def note(sender: Any, credentials: dict[str, Any], **_: Any) -> None:
+        names.append(credentials["username"])
+
+    user_login_failed.connect(note)
+    yield names
+    user_login_failed.disconnect(note)
+
+
+def try_at_once(emails: list[str]) -> list[int]:
+    """The statuses of wrong passwords that all arrive in one moment."""
+    start = threading.Barrier(len(emails))
+
+    def one(email: str) -> int:
+        start.wait(timeout=30)
+        try:
+            return try_in(Client(), email, "wrong")[0]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(emails)) as pool:
+        return sorted(pool.map(one, emails))
+
+
+def test_tries_at_once_are_no_more_than_one_after_another(committed: Site, looked_at: list[str]) -> None:
+    statuses = try_at_once(["alice@example.com"] * 20)
+    assert statuses == [422] * throttle.TRIES + [429] * (20 - throttle.TRIES)
+    assert looked_at == ["alice@example.com"] * throttle.TRIES
+
+
+def test_a_network_has_so_many_tries_over_all_accounts(
+    committed: Site, looked_at: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.REDIS_CACHE_URL = "redis://127.0.0.1:1/0"
-    throttle._redis.cache_clear()
-    try:
-        with caplog.at_level(logging.WARNING):
-            assert client.post("/login", {"email": alice.email, "password": PASSWORD}).status_code == 302
-    finally:
+    """Each costs a hash, made slow on purpose, and a thread as long."""
+    monkeypatch.setattr(throttle, "NETWORK_TRIES", 8, raising=False)
+    statuses = try_at_once([f"nobody-{number}@example.com" for number in range(20)])
+    assert statuses == [422] * 8 + [429] * 12
+    assert len(looked_at) == 8
+
+
+def test_a_log_in_that_works_gives_the_network_no_new_tries(
+    client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "NETWORK_TRIES", 2, raising=False)
+    statuses = [try_in(Client(), alice.email, PASSWORD)[0] for _ in range(3)]
+    assert statuses == [302, 302, 429]
+    assert "Too many tries from your network. Try again in 5 minutes." in try_in(client, alice.email, PASSWORD)[1]
+
+
+def test_the_last_try_of_a_network_is_said_to_be_the_last(
+    client: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throttle, "NETWORK_TRIES", 2, raising=False)
+    assert "1 try left" in try_in(client, alice.email, "wrong")[1]
+    assert "Too many tries from your network." in try_in(client, alice.email, "wrong")[1]
+
+
+def test_what_was_refused_does_not_prolong_the_pause(client: Client, alice: User) -> None:
+    for _ in range(throttle.TRIES + 3):
+        try_in(client, alice.email, "wrong")
+    counted = [int(throttle._redis().get(name) or 0) for name in throttle._redis().scan_iter("footfall:login:*")]
+    assert counted == [throttle.TRIES, throttle.TRIES]
+
+
+def test_the_pause_of_a_network_begins_with_its_first_try(client: Client, alice: User) -> None:
+    """Else a busy one, whose log-ins never cease, would stay out for ever."""
+    try_in(client, alice.email, PASSWORD)
+    (counter,) = throttle._redis().scan_iter("footfall:login:*")
+    throttle._redis().expire(counter, 60)
+    try_in(Client(), alice.email, PASSWORD)
+    assert throttle._redis().ttl(counter) <= 60
+
+
+# --- Without Redis ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redis_at(settings: Settings) -> Iterator[Any]:
+    """Call it with a port to have the throttle look for Redis there, or with an address."""
+
+    def moved(place: int | str) -> None:
+        settings.REDIS_CACHE_URL = place if isinstance(place, str) else f"redis://127.0.0.1:{place}/0"
         throttle._redis.cache_clear()
+
+    throttle._redis.cache_clear()
+    yield moved
+    throttle._redis.cache_clear()
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "", "localhost:6379", "redis://localhost:port/0"])
+def test_it_goes_on_without_redis(
+    client: Client, alice: User, redis_at: Any, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    redis_at(url)
+    with caplog.at_level(logging.WARNING):
+        assert "4 tries left" in try_in(client, alice.email, "wrong")[1]
+        assert try_in(client, alice.email, PASSWORD)[0] == 302
     assert "log-ins are not throttled" in caplog.text
+
+
+def test_a_redis_that_does_not_answer_is_asked_once(redis_at: Any) -> None:
+    """Repeats would hold the thread of each log-in several times as long."""
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as silent:
+        redis_at(silent.getsockname()[1])
+        assert throttle.count("alice@example.com", "192.0.2.1").is_allowed
+        silent.settimeout(0.05)
+        silent.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            silent.accept()
+
+
+# --- What is kept -----------------------------------------------------------------------------------------
 
 
 def test_redis_keeps_no_address(client: Client, alice: User) -> None:
