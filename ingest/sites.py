@@ -1,14 +1,16 @@
 """Sites as the door and the writer know them: kept in memory for half a minute, so that an event costs no query.
 
 A changed or switched-off site is noticed within KEEP_SECONDS; a new key within MISS_SECONDS. When the
-database is away what was known stays known, and it is asked again every MISS_SECONDS.
+database is away what was known stays known, and it is asked again every MISS_SECONDS. What nobody has is
+remembered apart: made-up keys push out one another, never a site.
 """
 
 import threading
 import time
 import zoneinfo
 from collections import OrderedDict
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
 from django.db import DatabaseError
 from django.db.models import Q
@@ -16,7 +18,9 @@ from django.utils.timezone import now as utc_now
 
 from ingest.models import ApiKey, Site
 
-KEEP_SECONDS, MISS_SECONDS, MOST = 30.0, 3.0, 10_000
+KEEP_SECONDS, MISS_SECONDS = 30.0, 3.0
+MOST, MOST_MISSES = 10_000, 1_000
+Value = TypeVar("Value")
 
 
 class KnownSite(NamedTuple):
@@ -55,13 +59,60 @@ def _covers(rule: str, host: str) -> bool:
     return host == rule
 
 
-class _Kept(NamedTuple):
-    site: KnownSite | None
-    until: float
+class _Kept(NamedTuple, Generic[Value]):
+    value: Value | None
+    until: float  # by time.monotonic()
 
 
-_kept: OrderedDict[str | int, _Kept] = OrderedDict()
-_lock = threading.Lock()
+class _Memory(Generic[Value]):
+    """What was found, and apart from it what was not; of each the names last asked for. For many threads."""
+
+    def __init__(self) -> None:
+        self.found: OrderedDict[str | int, _Kept[Value]] = OrderedDict()
+        self.missed: OrderedDict[str | int, _Kept[Value]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, name: str | int, ask: Callable[[], Value | None]) -> Value | None:
+        """As known, or as ASK says. Raises DatabaseError only for a name of which nothing is known."""
+        kept, now = self._recall(name), time.monotonic()
+        if kept is not None and now < kept.until:
+            return kept.value
+        try:
+            value = ask()
+        except DatabaseError:
+            if kept is None:
+                raise
+            # From now: the attempt itself may have taken longer than that.
+            self._keep(name, _Kept(kept.value, time.monotonic() + MISS_SECONDS))
+            return kept.value
+        self._keep(name, _Kept(value, now + (MISS_SECONDS if value is None else KEEP_SECONDS)))
+        return value
+
+    def clear(self) -> None:
+        with self._lock:
+            self.found.clear()
+            self.missed.clear()
+
+    def _recall(self, name: str | int) -> _Kept[Value] | None:
+        with self._lock:
+            if name in self.found:
+                self.found.move_to_end(name)
+                return self.found[name]
+            return self.missed.get(name)
+
+    def _keep(self, name: str | int, kept: _Kept[Value]) -> None:
+        missing = kept.value is None
+        here, there = (self.missed, self.found) if missing else (self.found, self.missed)
+        with self._lock:
+            there.pop(name, None)
+            here[name] = kept
+            here.move_to_end(name)
+            while len(here) > (MOST_MISSES if missing else MOST):
+                here.popitem(last=False)
+
+
+_sites: _Memory[KnownSite] = _Memory()
+_writers: _Memory[int] = _Memory()  # ids of sites, by the digest of a write key
 
 
 def by_key(key: str) -> KnownSite | None:
@@ -69,67 +120,29 @@ def by_key(key: str) -> KnownSite | None:
     # Longer or odd keys cannot exist: not worth a query, nor a place in memory.
     if not 0 < len(key) <= 40 or not key.isascii() or not key.isprintable():
         return None
-    return _find(key, Q(key=key))
+    return _sites.get(key, lambda: _found(Q(key=key, is_active=True)))
 
 
 def by_id(site_id: int) -> KnownSite | None:
     """Also a site that was switched off: what was accepted before is still written."""
-    return _find(site_id, Q(pk=site_id))
+    return _sites.get(site_id, lambda: _found(Q(pk=site_id)))
+
+
+def _found(where: Q) -> KnownSite | None:
+    row = Site.objects.filter(where).first()
+    return KnownSite.of(row) if row else None
 
 
 def forget() -> None:
     """Everything is asked anew; for tests and for the process that has just changed a site."""
-    with _lock:
-        _kept.clear()
-        _keys.clear()
-
-
-def _find(name: str | int, where: Q) -> KnownSite | None:
-    kept, now = _kept.get(name), time.monotonic()
-    if kept is not None and now < kept.until:
-        return kept.site
-    try:
-        row = Site.objects.filter(where).first()
-    except DatabaseError:
-        if kept is None:
-            raise
-        # From now: the attempt itself may have taken longer than that.
-        _keep(name, _Kept(kept.site, time.monotonic() + MISS_SECONDS))
-        return kept.site
-    found = KnownSite.of(row) if row and (row.is_active or isinstance(name, int)) else None
-    _keep(name, _Kept(found, now + (KEEP_SECONDS if found else MISS_SECONDS)))
-    return found
-
-
-def _keep(name: str | int, kept: _Kept) -> None:
-    with _lock:
-        _kept[name] = kept
-        _kept.move_to_end(name)
-        while len(_kept) > MOST:
-            _kept.popitem(last=False)
-
-
-_keys: OrderedDict[str, tuple[int | None, float]] = OrderedDict()
+    _sites.clear()
+    _writers.clear()
 
 
 def of_server_key(value: str) -> int | None:
     """The id of the site whose write key VALUE is; None when it is unknown, expired, revoked or may only read."""
-    name, now = ApiKey.digest_of(value), time.monotonic()
-    kept = _keys.get(name)
-    if kept is not None and now < kept[1]:
-        return kept[0]
-    try:
-        site_id = _writer_of(name)
-        until = now + (KEEP_SECONDS if site_id else MISS_SECONDS)
-    except DatabaseError:
-        if kept is None:
-            raise
-        site_id, until = kept[0], time.monotonic() + MISS_SECONDS
-    with _lock:
-        _keys[name] = site_id, until
-        while len(_keys) > MOST:
-            _keys.popitem(last=False)
-    return site_id
+    digest = ApiKey.digest_of(value)
+    return _writers.get(digest, lambda: _writer_of(digest))
 
 
 def _writer_of(digest: str) -> int | None:

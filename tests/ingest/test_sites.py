@@ -83,12 +83,48 @@ def test_the_process_that_changes_a_site_may_forget_it(site: Site) -> None:
     assert found.domain == "new.example.com"
 
 
+# --- Memory -----------------------------------------------------------------------------------------------
+
+
+def more_sites(number: int) -> list[Site]:
+    named = [Site(name=f"Site {index}", domain=f"site-{index}.example.com") for index in range(number)]
+    return Site.objects.bulk_create(named)
+
+
 def test_memory_is_bounded(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sites, "MOST", 3)
+    monkeypatch.setattr(sites, "MOST_MISSES", 2)
+    for number, other in enumerate(more_sites(5)):
+        sites.by_key(other.key)
+        sites.of_server_key(issued(other))
+        sites.by_key(f"key {number}")
+        sites.of_server_key(f"key {number}")
+    for memory in (sites._sites, sites._writers):
+        assert (len(memory.found), len(memory.missed)) == (3, 2)
+
+
+def test_keys_that_nobody_has_push_no_site_out(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody may send them; what was known must stay known when the database is away."""
+    monkeypatch.setattr(sites, "MOST", 3)
+    monkeypatch.setattr(sites, "MOST_MISSES", 3, raising=False)
+    value = issued(committed)
+    known = sites.by_key(committed.key), sites.of_server_key(value)
     for number in range(9):
         sites.by_key(f"key {number}")
         sites.of_server_key(f"key {number}")
-    assert len(sites._kept) == len(sites._keys) == 3
+    with no_postgres():
+        assert (sites.by_key(committed.key), sites.of_server_key(value)) == known
+
+
+def test_a_site_that_is_asked_for_keeps_its_place(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sites, "MOST", 2)
+    value = issued(site)
+    for other in more_sites(4):
+        sites.by_key(site.key)
+        sites.of_server_key(value)
+        sites.by_key(other.key)
+        sites.of_server_key(issued(other))
+    assert queries(lambda: (sites.by_key(site.key), sites.of_server_key(value))) == 0
 
 
 # --- Hosts ------------------------------------------------------------------------------------------------
