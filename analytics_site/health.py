@@ -23,7 +23,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """200 when ready, 503 with what is wrong otherwise. Only for this machine, or with HEALTH_TOKEN."""
+    """200 when ready, 503 with what is wrong otherwise. With HEALTH_TOKEN, or from this machine where no
+    proxy stands in front; 404 for everybody else."""
     if not _may_look(request):
         raise Http404
     found = {name: problem_of(check) for name, check in CHECKS.items()}
@@ -36,9 +37,9 @@ def _may_look(request: HttpRequest) -> bool:
     token = request.headers.get("Authorization", "").removeprefix("Bearer ")
     if settings.HEALTH_TOKEN and secrets.compare_digest(token.encode(), settings.HEALTH_TOKEN.encode()):
         return True
-    is_local = request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1")
-    # A request that a proxy on this machine passed on comes from elsewhere.
-    return is_local and "X-Forwarded-For" not in request.headers
+    # A proxy on this machine passes on anybody's request, and not each of them says so in a header.
+    has_proxy = settings.HTTPS or settings.INGEST_TRUSTED_PROXIES > 0 or "X-Forwarded-For" in request.headers
+    return not has_proxy and request.META.get("REMOTE_ADDR") in ("127.0.0.1", "::1")
 
 
 def problem_of(check: Callable[[], Iterator[str]]) -> str:

@@ -69,6 +69,15 @@ def test_this_machine_needs_no_token(written: None, settings: Settings) -> None:
     assert ready(200, REMOTE_ADDR="127.0.0.1") == ready(200, REMOTE_ADDR="::1") == {}
 
 
+@pytest.mark.parametrize(("name", "value"), [("HTTPS", True), ("INGEST_TRUSTED_PROXIES", 1)])
+def test_behind_a_proxy_the_token_alone_counts(written: None, settings: Settings, name: str, value: object) -> None:
+    """One on this machine may pass on the requests of everybody without saying for whom."""
+    setattr(settings, name, value)
+    settings.HEALTH_TOKEN = "t0ken"
+    assert Client().get("/readyz", REMOTE_ADDR="127.0.0.1").status_code == 404
+    assert ready(200, REMOTE_ADDR="127.0.0.1", HTTP_AUTHORIZATION="Bearer t0ken") == {}
+
+
 # --- What is wrong ----------------------------------------------------------------------------------------
 
 
