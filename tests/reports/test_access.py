@@ -1,6 +1,7 @@
 """Alice owns the shop, Anna runs it, Bob views it; Charlie has nothing, and neither has Stan of the staff."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -12,6 +13,8 @@ from django.test import RequestFactory
 from ingest.models import Site
 from reports.access import Right, needs_site, needs_site_api, site_for, sites_of
 from reports.models import Membership, User
+from tests.reports import cast as browsers
+from tests.reports.addresses import filled, routes
 
 MEMBERS = {"alice": "owner", "anna": "admin", "bob": "viewer"}
 STRANGERS = ("charlie", "stan")
@@ -130,3 +133,57 @@ def test_json_is_answered_with_a_status_and_a_sentence(
 
 def test_a_view_keeps_its_name() -> None:
     assert needs_site(Right.VIEW)(page).__name__ == needs_site_api(Right.VIEW)(page).__name__ == "page"
+
+
+# --- Every address ----------------------------------------------------------------------------------------
+
+# What a GET is answered: Alice, who owns the site, Bob, who views it, Charlie, a stranger, and nobody in particular.
+EVERYBODY, PERSONS, MEMBERS_ONLY = (200, 200, 200, 200), (200, 200, 200, 302), (200, 200, 404, 302)
+POST_ONLY, LED_ON = (405, 405, 405, 405), (302, 302, 302, 302)
+EXPECTED = {
+    "": LED_ON,
+    "login": (302, 302, 302, 200),
+    "logout": POST_ONLY,
+    "sites": PERSONS,
+    "sites/new": PERSONS,
+    "sites/<str:key>": MEMBERS_ONLY,
+    "sites/<str:key>/now": MEMBERS_ONLY,
+    "sites/<str:key>/parts/<slug:part>": MEMBERS_ONLY,
+    "sites/<str:key>/chart.csv": MEMBERS_ONLY,
+    "sites/<str:key>/setup": MEMBERS_ONLY,
+    "sites/<str:key>/setup/status": MEMBERS_ONLY,
+    "sites/<str:key>/<tab:tab>": MEMBERS_ONLY,
+    "sites/<str:key>/<tab:tab>.csv": MEMBERS_ONLY,
+    "api/v1/events": POST_ONLY,
+    "analytics.js": EVERYBODY,
+    "favicon.ico": (301, 301, 301, 301),
+    "healthz": EVERYBODY,
+    "readyz": (503, 503, 503, 503),  # open to this machine, whoever asks; no writer runs here
+}
+THE_WAY_IN_AND_OUT = {"admin/login/", "admin/logout/"}
+
+
+def outside_the_admin() -> set[str]:
+    return {route for route in routes() if not route.startswith("admin/")}
+
+
+def test_every_address_has_an_expectation() -> None:
+    assert outside_the_admin() == set(EXPECTED)
+
+
+@pytest.mark.parametrize("route", EXPECTED)
+def test_everybody_gets_what_is_theirs(route: str, site: Site) -> None:
+    people = browsers.cast(site)
+    for address in filled(route, site):
+        asking = (people.alice, people.bob, people.charlie, people.anonymous)
+        assert tuple(client.get(address).status_code for client in asking) == EXPECTED[route], address
+
+
+def test_whoever_is_no_staff_sees_nothing_of_the_admin(site: Site) -> None:
+    people = browsers.cast(site)
+    closed = [route for route in routes() if route.startswith("admin/") and route not in THE_WAY_IN_AND_OUT]
+    assert len(closed) > 50
+    for route in closed:
+        address = "/" + re.sub(r"\(\?P<.*\)|<[^>]+>", "1", route).replace("^", "").replace("$", "")
+        for client in (people.alice, people.charlie, people.anonymous):
+            assert client.get(address).headers["Location"].startswith("/admin/login/"), address

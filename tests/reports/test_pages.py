@@ -15,7 +15,7 @@ from pytest_django import Settings
 
 from ingest.models import IngestCount, Site
 from reports.models import Membership, User
-from reports.panels import BY_TAB
+from tests.reports.addresses import of_site
 from tests.reports.cast import Cast, cast, person
 from tests.reports.rows import Hit, Sitting, store
 
@@ -39,12 +39,6 @@ def began_before(site: Site) -> None:
     store(Sitting((Hit(moment, path="/"),), visitor=9, site_id=site.pk))
 
 
-def addresses(site: Site) -> list[str]:
-    here = f"/sites/{site.key}"
-    own = ["", "/now", "/parts/figures", "/parts/sources", "/chart.csv", "/setup", "/setup/status"]
-    return [f"{here}{end}" for end in own] + [f"{here}/{tab}{end}" for tab in BY_TAB for end in ("", ".csv")]
-
-
 def read_csv(text: str) -> list[list[str]]:
     return list(csv.reader(io.StringIO(text, newline="")))
 
@@ -53,13 +47,13 @@ def read_csv(text: str) -> list[list[str]]:
 
 
 def test_members_see_every_page_of_their_site(people: Cast) -> None:
-    for address in addresses(people.site):
+    for address in of_site(people.site):
         assert people.alice.get(address).status_code == 200, address
         assert people.bob.get(address).status_code == 200, address
 
 
 def test_strangers_cannot_tell_a_site_from_none(people: Cast) -> None:
-    for address in addresses(people.site):
+    for address in of_site(people.site):
         assert people.charlie.get(address).status_code == 404, address
     there = people.charlie.get(f"/sites/{people.site.key}").content
     nowhere = people.charlie.get("/sites/ff_nothing").content
@@ -67,7 +61,7 @@ def test_strangers_cannot_tell_a_site_from_none(people: Cast) -> None:
 
 
 def test_whoever_is_not_logged_in_is_led_to_the_log_in_and_back(people: Cast) -> None:
-    for address in addresses(people.site):
+    for address in of_site(people.site):
         assert people.anonymous.get(address).headers["Location"].startswith("/login?next="), address
     assert people.anonymous.get("/sites").headers["Location"] == "/login?next=/sites"
 
@@ -79,12 +73,12 @@ def test_staff_are_strangers_where_they_are_no_members(people: Cast) -> None:
 
 
 def test_reading_pages_never_takes_a_post(people: Cast) -> None:
-    for address in addresses(people.site):
+    for address in of_site(people.site):
         assert people.alice.post(address).status_code == 405, address
 
 
 def test_pages_of_figures_are_kept_by_no_cache(people: Cast) -> None:
-    for address in addresses(people.site):
+    for address in of_site(people.site):
         assert "no-store" in people.alice.get(address).headers["Cache-Control"], address
 
 
@@ -109,7 +103,7 @@ def test_what_visitors_send_is_never_markup(people: Cast) -> None:
 
 def test_a_page_has_no_inline_script_or_style(people: Cast) -> None:
     seen(people.site)
-    for address in ["/sites", "/sites/new", *(a for a in addresses(people.site) if not a.endswith(".csv"))]:
+    for address in ["/sites", "/sites/new", *(a for a in of_site(people.site) if not a.endswith(".csv"))]:
         page = people.alice.get(address).content.decode()
         assert not re.search(r"<style|\sstyle=|\son\w+=", page), address
         scripts = re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", page)

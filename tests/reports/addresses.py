@@ -1,0 +1,32 @@
+"""Every address that the product answers at, from its own routes: one that is added cannot be forgotten in a test."""
+
+import re
+from collections.abc import Iterator
+from itertools import product
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from ingest.models import Site
+from reports.panels import BY_TAB
+
+
+def routes(patterns: list[URLPattern | URLResolver] | None = None, before: str = "") -> Iterator[str]:
+    """As they are written: `sites/<str:key>/now`."""
+    for pattern in get_resolver().url_patterns if patterns is None else patterns:
+        route = f"{before}{pattern.pattern}"
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, route)
+        else:
+            yield route
+
+
+def filled(route: str, site: Site) -> list[str]:
+    """The addresses of a route; a KeyError for a parameter that nobody has given values here."""
+    values = {"str:key": [site.key], "slug:part": ["figures", "sources"], "tab:tab": list(BY_TAB)}
+    choices = [values[name] for name in re.findall(r"<([^>]+)>", route)]
+    return ["/" + re.sub(r"<[^>]+>", "%s", route) % chosen for chosen in product(*choices)]
+
+
+def of_site(site: Site) -> list[str]:
+    """Of the pages of one site, and of their parts and files."""
+    return [address for route in routes() if route.startswith("sites/<") for address in filled(route, site)]
