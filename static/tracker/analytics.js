@@ -23,10 +23,11 @@
   const FLUSH_MS = 5000;
   const SESSION_MS = 30 * 60 * 1000;
   const RETRY_MS = [1000, 2000, 4000, 8000, 16000, 30000];
-  const MOST_WAITING = 500;
-  const BEACON_BYTES = 60000; // browsers refuse beacons over 64 KiB
+  const MOST_WAITING = 500; // the server takes as many at once
+  const REQUEST_BYTES = 60000; // of events; a browser carries 64 KiB of beacons and keepalive requests at a time
+  const PROPERTIES_BYTES = 32 * 1024; // the server never stores more, neither as properties nor as user_properties
 
-  let waiting = []; // events the server has not answered for
+  let waiting = []; // {json, bytes} of events the server has not answered for
   let sending = false;
   let failures = 0;
   let timer = 0;
@@ -101,9 +102,19 @@
     return Object.assign(one, user.id ? { user_id: user.id } : {}, fields);
   }
 
-  /* Copied as it will be sent: what a page changes later, or what JSON cannot say, touches no other event. */
+  function size(json) {
+    return new TextEncoder().encode(json).length;
+  }
+
+  function isTooLarge(properties) {
+    return size(JSON.stringify(properties)) > PROPERTIES_BYTES;
+  }
+
+  /* Written as it will be sent: what a page changes later, or what JSON cannot say, touches no other event. */
   function add(one, atOnce) {
-    waiting.push(JSON.parse(JSON.stringify(one)));
+    if (isTooLarge(one.properties) || isTooLarge(one.user_properties)) return;
+    const json = JSON.stringify(one);
+    waiting.push({ json: json, bytes: size(json) });
     if (waiting.length > MOST_WAITING) waiting.shift();
     if (atOnce || waiting.length >= BATCH) schedule(0);
     else if (!timer) schedule(FLUSH_MS);
@@ -166,7 +177,23 @@
   }
 
   function envelope(events) {
-    return JSON.stringify({ site: site, sent_at: new Date().toISOString(), events: events });
+    const head = JSON.stringify({ site: site, sent_at: new Date().toISOString() });
+    return head.slice(0, -1) + ',"events":[' + events.map((one) => one.json).join() + "]}";
+  }
+
+  /* What one request carries, in order; always the first, which would else block the others for ever. */
+  function front() {
+    let bytes = 0;
+    return waiting.slice(0, BATCH).filter((one, index) => (bytes += one.bytes) <= REQUEST_BYTES || index === 0);
+  }
+
+  /* What fits into so many bytes, passing over what does not. */
+  function fitting(room) {
+    return waiting.filter((one) => one.bytes <= room && (room -= one.bytes) >= 0);
+  }
+
+  function forget(events) {
+    waiting = waiting.filter((one) => events.indexOf(one) < 0);
   }
 
   /* Answered 2xx, or refused for good: forgotten. Anything else is sent again with the same ids. */
@@ -178,33 +205,37 @@
     clearTimeout(timer);
     timer = 0;
     if (sending || !waiting.length) return Promise.resolve();
-    const events = waiting.slice(0, BATCH);
+    const events = front();
     sending = true;
     return fetch(api, {
       method: "POST",
       headers: { "Content-Type": "text/plain" }, // needs no preflight
       body: envelope(events),
       credentials: "omit",
-      keepalive: true,
+      keepalive: events[0].bytes <= REQUEST_BYTES, // a larger one is alone, and would fail each time
     })
       .then((answer) => isSettled(answer.status))
       .catch(() => false)
       .then((settled) => {
         sending = false;
         failures = settled ? 0 : failures + 1;
-        if (settled) waiting = waiting.filter((one) => events.indexOf(one) < 0);
+        if (settled) forget(events);
         if (waiting.length) schedule(settled ? 0 : RETRY_MS[Math.min(failures, RETRY_MS.length) - 1]);
       });
   }
 
-  /* The page may be gone a moment later: what waits leaves by beacon, in pieces a beacon can carry. */
+  /*
+   * The page may be gone a moment later: what waits leaves by beacon, as much as the browser still carries beside what
+   * is under way. How much that is it does not say; half as much is tried. The rest follows if the page lives on.
+   */
   function flushByBeacon() {
-    while (waiting.length && navigator.sendBeacon) {
-      let count = Math.min(waiting.length, 50);
-      while (count > 1 && envelope(waiting.slice(0, count)).length > BEACON_BYTES) count = count >> 1;
-      if (!navigator.sendBeacon(api, envelope(waiting.slice(0, count)))) return;
-      waiting = waiting.slice(count);
+    let room = navigator.sendBeacon ? REQUEST_BYTES : 0;
+    while (waiting.length && room > 500) {
+      const events = fitting(room);
+      if (events.length && navigator.sendBeacon(api, envelope(events))) forget(events);
+      else room /= 2;
     }
+    if (waiting.length) schedule(RETRY_MS[0]);
   }
 
   // --- What happens by itself ------------------------------------------------------------------------

@@ -2,10 +2,13 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.collector import Collector, words
 
 # Playwright keeps an event loop in this thread and Django refuses its ORM beside one. Tests call it between the
 # browser's steps, never inside the loop.
@@ -40,3 +43,22 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
     made = browser.new_context()
     yield made
     made.close()
+
+
+@pytest.fixture
+def server() -> Iterator[Collector]:
+    with Collector() as collector:
+        threading.Thread(target=collector.serve_forever, args=(0.02,), daemon=True).start()
+        yield collector
+        collector.shutdown()
+
+
+@pytest.fixture
+def page(server: Collector, context: BrowserContext) -> Iterator[Page]:
+    """A fresh page of which nothing may be printed and no error may escape."""
+    made = context.new_page()
+    said: list[str] = []
+    made.on("console", lambda message: said.append(words(message)))
+    made.on("pageerror", lambda error: said.append(str(error)))
+    yield made
+    assert [text for text in said if text] == []

@@ -1,119 +1,13 @@
 """The tracker's own rules, in a real browser, against a server that keeps what it is sent."""
 
-import json
-import threading
-import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import BrowserContext, Page
+
+from tests.browser.collector import SCRIPT, Collector, hide
 
 pytestmark = pytest.mark.browser
-
-SCRIPT = Path(__file__).resolve().parents[2] / "static" / "tracker" / "analytics.js"
-PAGE = """<!doctype html><title>A page</title>
-<script defer src="/analytics.js" data-site="ff_test" {attributes}></script>
-<body style="height: 400vh"><a id="in" href="/other#x">In</a> <a id="here" href="#below">Here</a>
-<a id="out" href="http://localhost:{port}/out"><b>Out</b></a> <a id="mail" href="mailto:a@b.example">Mail</a>
-"""
-Sent = dict[str, Any]
-
-
-class Collector(ThreadingHTTPServer):
-    """Serves one page at every address, and keeps the bodies that are posted to it."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.bodies: list[Sent] = []
-        self.types: list[str] = []
-        self.statuses: list[int] = []  # answers to come; 202 when there are no more
-        self.attributes = ""
-
-    @property
-    def base(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def events(self, name: str | None = None) -> list[Sent]:
-        """Each event once, as it was first sent."""
-        once = {event["id"]: event for body in reversed(self.bodies) for event in reversed(body["events"])}
-        return [event for event in reversed(once.values()) if name in (None, event["name"])]
-
-    def wait(self, name: str, count: int = 1, seconds: float = 8) -> list[Sent]:
-        wait_for(lambda: len(self.events(name)) >= count, seconds)
-        return self.events(name)
-
-
-def wait_for(happened: Callable[[], object], seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < until
-        time.sleep(0.02)
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Collector
-
-    def do_GET(self) -> None:
-        is_script = self.path == "/analytics.js"
-        page = PAGE.format(attributes=self.server.attributes, port=self.server.server_port)
-        self._answer(200, "text/javascript" if is_script else "text/html", SCRIPT.read_text() if is_script else page)
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.bodies.append(body)
-        self.server.types.append(self.headers["Content-Type"])
-        self._answer(self.server.statuses.pop(0) if self.server.statuses else 202, "application/json", "{}")
-
-    def _answer(self, status: int, content_type: str, text: str) -> None:
-        content = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the name is the library's
-        pass
-
-
-@pytest.fixture
-def server() -> Iterator[Collector]:
-    with Collector() as collector:
-        threading.Thread(target=collector.serve_forever, args=(0.02,), daemon=True).start()
-        yield collector
-        collector.shutdown()
-
-
-@pytest.fixture
-def page(server: Collector, context: BrowserContext) -> Iterator[Page]:
-    """A fresh page of which nothing may be printed and no error may escape."""
-    made = context.new_page()
-    said: list[str] = []
-    made.on("console", lambda message: said.append(words(message)))
-    made.on("pageerror", lambda error: said.append(str(error)))
-    yield made
-    assert [text for text in said if text] == []
-
-
-def words(message: ConsoleMessage) -> str:
-    # The browser itself reports answers of 400 and more, and addresses that it cannot reach.
-    return "" if message.text.startswith("Failed to load resource") else message.text
-
-
-def hide(page: Page) -> None:
-    """As when another tab is chosen."""
-    page.evaluate(
-        """() => {
-            Object.defineProperty(document, "visibilityState", {value: "hidden", configurable: true});
-            document.dispatchEvent(new Event("visibilitychange"));
-        }"""
-    )
 
 
 def test_it_works(server: Collector, page: Page) -> None:
@@ -249,66 +143,6 @@ def test_calls_carry_what_they_were_given(server: Collector, page: Page) -> None
     assert len(server.wait("pageview", 2)) == 2
 
 
-def test_events_leave_ten_at_a_time(server: Collector, page: Page) -> None:
-    page.goto(server.base)
-    server.wait("pageview")
-    page.evaluate("for (let n = 0; n < 25; n++) footfall.track('tick', {n})")
-    ticks = server.wait("tick", 25)
-    assert [tick["properties"]["n"] for tick in ticks] == list(range(25))
-    assert [len(body["events"]) for body in server.bodies] == [1, 10, 10, 5]
-
-
-def test_a_single_event_leaves_after_five_seconds(server: Collector, page: Page) -> None:
-    page.clock.install()
-    page.goto(server.base)
-    page.clock.run_for(100)
-    server.wait("pageview")
-    page.evaluate("footfall.track('alone')")
-    page.clock.run_for(4800)
-    assert server.events("alone") == []
-    page.clock.run_for(300)
-    server.wait("alone")
-
-
-def test_what_waits_leaves_when_the_page_is_hidden(server: Collector, page: Page) -> None:
-    page.goto(server.base)
-    server.wait("pageview")
-    page.evaluate("footfall.track('waiting', {text: 'x'.repeat(2000)})")
-    hide(page)
-    server.wait("waiting", seconds=2)
-    assert server.types[-1].startswith("text/plain")
-
-
-def test_a_lot_that_waits_leaves_in_pieces_that_a_beacon_carries(server: Collector, page: Page) -> None:
-    page.goto(server.base)
-    server.wait("pageview")
-    server.statuses = [503]
-    page.evaluate("for (let n = 0; n < 9; n++) footfall.track('big', {text: 'x'.repeat(8000)})")
-    hide(page)
-    assert len(server.wait("big", 9)) == 9
-
-
-@pytest.mark.parametrize("status", [503, 429, 408, 500])
-def test_what_was_not_taken_is_sent_again_with_the_same_ids(server: Collector, page: Page, status: int) -> None:
-    server.statuses = [status]
-    page.goto(server.base)
-    wait_for(lambda: len(server.bodies) >= 2, 8)
-    first, second = server.bodies[0]["events"], server.bodies[1]["events"]
-    assert [event["id"] for event in first] == [event["id"] for event in second]
-    assert first[0]["timestamp"] == second[0]["timestamp"]
-
-
-@pytest.mark.parametrize("status", [400, 404, 413])
-def test_what_was_refused_for_good_is_not_sent_again(server: Collector, page: Page, status: int) -> None:
-    server.statuses = [status]
-    page.goto(server.base)
-    server.wait("pageview")
-    page.evaluate("footfall.track('next'); footfall.flush()")
-    server.wait("next")
-    page.wait_for_timeout(1500)
-    assert [len(body["events"]) for body in server.bodies] == [1, 1]
-
-
 def test_without_storage_nothing_is_kept_and_no_id_is_sent(server: Collector, page: Page) -> None:
     server.attributes = 'data-identity="none"'
     page.goto(server.base)
@@ -353,12 +187,6 @@ def test_odd_calls_harm_nobody(server: Collector, page: Page) -> None:
     }""")
     server.wait("end")
     assert server.events("circle") == []
-
-
-def test_what_the_page_changes_later_is_sent_as_it_was(server: Collector, page: Page) -> None:
-    page.goto(server.base)
-    page.evaluate("const cart = {items: 1}; footfall.track('cart', cart); cart.items = 2; footfall.flush()")
-    assert server.wait("cart")[0]["properties"] == {"items": 1}
 
 
 def test_a_script_without_a_site_or_an_address_does_nothing(server: Collector, page: Page) -> None:
