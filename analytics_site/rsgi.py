@@ -26,7 +26,7 @@ django.setup()
 from django.db import close_old_connections  # noqa: E402  the settings come first
 
 from analytics_site.wsgi import Handler  # noqa: E402
-from ingest import arrivals  # noqa: E402
+from ingest import arrivals, script  # noqa: E402
 from ingest.body import too_large  # noqa: E402
 from ingest.formats import native  # noqa: E402
 from ingest.pipeline import Answer, collect, refused  # noqa: E402
@@ -35,6 +35,7 @@ from ingest.refusal import Refused  # noqa: E402
 log = logging.getLogger(__name__)
 LANE = {"/api/v1/events": native.parse}
 LANE_THREADS, DJANGO_THREADS = 4, 8
+FORM_BYTES = 256 << 10  # of any other request: forms are small, and anyone may send one anywhere
 Headers = list[tuple[str, str]]
 
 
@@ -54,6 +55,8 @@ class Application:
         in_lane = scope.path in LANE
         if scope.path == "/healthz":
             _send(protocol, Answer(200, b"ok", {"Content-Type": "text/plain", "Cache-Control": "no-store"}))
+        elif scope.path == "/analytics.js" and scope.method == "GET":  # sites must not wait for a slow dashboard
+            _send(protocol, script.answer(scope.headers.get("if-none-match") or ""))
         elif in_lane and scope.method != "POST":
             is_preflight = scope.method == "OPTIONS"
             _send(protocol, arrivals.preflight() if is_preflight else arrivals.not_allowed(scope.method))
@@ -61,7 +64,7 @@ class Application:
             await self._with_body(scope, protocol, in_lane)
 
     async def _with_body(self, scope: Any, protocol: Any, in_lane: bool) -> None:
-        limit = settings.INGEST_MAX_BODY if in_lane else settings.INGEST_MAX_UNPACKED
+        limit = settings.INGEST_MAX_BODY if in_lane else FORM_BYTES
         try:
             body = await read_body(scope.headers.get("content-length"), protocol, limit)
         except Refused as refusal:

@@ -21,7 +21,8 @@ from ingest.queue import Entry
 
 log = logging.getLogger(__name__)
 WAIT_MS = 1_000  # for the first entry; also how often a lease is lengthened when nothing comes
-ENTRIES = 1_000
+ENTRIES = 50  # read at once: one may hold 5 MB, so more is read only while there is room
+READ_BYTES = 32 << 20
 PAUSE_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 
@@ -66,7 +67,9 @@ class Drain:
         return self.stored - before
 
     def _take(self, shard: int) -> None:
-        held = lease.take(writer.connected(), shard)
+        conn = writer.connected()
+        lease.limit(conn)
+        held = lease.take(conn, shard)
         if held is None:
             return
         log.info("Writing shard %d (epoch %d).", shard, held.epoch)
@@ -107,7 +110,7 @@ class Drain:
     def _linger(self, held: Lease, entries: list[Entry]) -> list[Entry]:
         """Waits a little for more: one transaction for many requests."""
         until = time.monotonic() + settings.INGEST_LINGER_MS / 1000
-        while _events(entries) < settings.INGEST_BATCH_EVENTS and not self.stopping.is_set():
+        while not _is_full(entries) and not self.stopping.is_set():
             rest_ms = int((until - time.monotonic()) * 1000)
             if rest_ms <= 0:
                 break
@@ -164,8 +167,9 @@ def _again(held: Lease, entry: Entry) -> Entry:
     return entry._replace(batch=msgspec.structs.replace(entry.batch, is_again=True, outcomes={}))
 
 
-def _events(entries: list[Entry]) -> int:
-    return sum(len(entry.batch.events) for entry in entries if entry.batch is not None)
+def _is_full(entries: list[Entry]) -> bool:
+    events = sum(len(entry.batch.events) for entry in entries if entry.batch is not None)
+    return events >= settings.INGEST_BATCH_EVENTS or sum(entry.size for entry in entries) >= READ_BYTES
 
 
 def _blocks(entries: list[Entry]) -> list[list[Entry]]:

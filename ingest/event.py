@@ -66,6 +66,7 @@ class DropReason(enum.StrEnum):
     BOT = "bot"
     HOST_NOT_ALLOWED = "host_not_allowed"
     SPAM_REFERRER = "spam_referrer"
+    SITE_DELETED = "site_deleted"
 
     @property
     def sentence(self) -> str:
@@ -76,6 +77,7 @@ DROP_SENTENCES = {
     DropReason.BOT: "The user agent is a crawler, a monitor or a script.",
     DropReason.HOST_NOT_ALLOWED: "The page's host is not in the site's list of allowed hosts.",
     DropReason.SPAM_REFERRER: "The referrer is a host known for spam.",
+    DropReason.SITE_DELETED: "The site was deleted before the event was written.",
 }
 
 

@@ -44,13 +44,25 @@ def owner() -> str:
     return f"{_machine()} {os.getpid()} {_started(os.getpid())}"
 
 
+def limit(conn: psycopg.Connection) -> None:
+    """Makes the server end a writer's transaction that nobody goes on with: a process that was stopped in it
+    would keep its shard's row locked for as long as it sleeps."""
+    conn.execute("SET idle_in_transaction_session_timeout = '15s'")
+    conn.execute("SET statement_timeout = '60s'")
+
+
 def take(conn: psycopg.Connection, shard: int) -> Lease | None:
     """The shard, if nobody has it, its owner's time is over, or its owner is a process of this machine that
     has ended: no need to wait for the end of its time then."""
     row = conn.execute("SELECT owner FROM ingest_shard WHERE shard = %s", (shard,)).fetchone()
     gone = [row[0]] if row and _has_ended(row[0]) else []
     values = {"shard": shard, "owner": owner(), "seconds": SECONDS, "gone": gone}
-    taken = conn.execute(TAKE, values).fetchone()
+    try:
+        with conn.transaction():
+            conn.execute("SET LOCAL lock_timeout = '1s'")
+            taken = conn.execute(TAKE, values).fetchone()
+    except psycopg.errors.LockNotAvailable:
+        return None  # its owner is in the middle of a batch
     return Lease(shard, taken[0], taken[1]) if taken else None
 
 

@@ -92,7 +92,7 @@ def put_visitor(sent: Sent, at: Situation) -> None:
         sent.event.visitor_id = visitor.named(at.site, "user", sent.event.user_id)
     else:
         sent.event.visitor_id = visitor.anonymous(at.site, at.address, at.user_agent, at.arrival.received_at)
-    if sent.session is not None:
+    if sent.session is not None and not promised:
         sent.event.session_id = visitor.named(at.site, "session", sent.session)
 
 

@@ -6,8 +6,9 @@ this code does not know is left pending for the code that does.
 """
 
 import functools
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 import redis
@@ -17,6 +18,8 @@ from ingest.event import Batch
 
 GROUP, CONSUMER, FIELD = "writer", "writer", b"b"
 VERSION = 1
+T = TypeVar("T")
+BREAK_SECONDS = 1.0
 TIMEOUT_SECONDS = 0.25  # at the door; a slower Redis counts as away
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -30,6 +33,35 @@ class Away(Exception):  # noqa: N818
 class Entry(NamedTuple):
     id: str
     batch: Batch | None  # None: not readable by this code
+    size: int = 0  # bytes in the stream
+
+
+class Door:
+    """What the door remembers of Redis: that it is away for a moment, how long the stream is."""
+
+    def __init__(self) -> None:
+        self.away_until = 0.0
+        self.looked_at = float("-inf")
+        self.waiting_bytes = 0
+
+
+@functools.cache
+def door() -> Door:
+    return Door()
+
+
+def ask(work: Callable[[redis.Redis], T]) -> T:
+    """WORK's answer. After one that did not come in time nobody asks for a second: each asker would wait as
+    long, and all threads with them. Raises Away."""
+    if time.monotonic() < door().away_until:
+        raise Away("it did not answer a moment ago")
+    try:
+        return work(client())
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        door().away_until = time.monotonic() + BREAK_SECONDS
+        raise Away(str(error)) from error
+    except redis.RedisError as error:
+        raise Away(str(error)) from error
 
 
 @functools.cache
@@ -64,17 +96,29 @@ def shard_of(visitor_id: int) -> int:
 
 def publish(batch: Batch) -> None:
     """Returns when Redis has the whole batch. Raises Away when it may not have; a repeat is harmless."""
-    parts = list(split(batch))
-    try:
-        if len(parts) == 1:
-            client().xadd(key_of(parts[0][0]), {FIELD: _encode(parts[0][1])})
-            return
-        with client().pipeline(transaction=True) as pipe:
-            for shard, part in parts:
-                pipe.xadd(key_of(shard), {FIELD: _encode(part)})
-            pipe.execute()
-    except redis.RedisError as error:
-        raise Away(str(error)) from error
+    ask(_check_room)
+    ask(functools.partial(_add, list(split(batch))))
+
+
+def _add(parts: list[tuple[int, Batch]], to: redis.Redis) -> None:
+    if len(parts) == 1:
+        to.xadd(key_of(parts[0][0]), {FIELD: _encode(parts[0][1])})
+        return
+    with to.pipeline(transaction=True) as pipe:
+        for shard, part in parts:
+            pipe.xadd(key_of(shard), {FIELD: _encode(part)})
+        pipe.execute()
+
+
+def _check_room(of: redis.Redis) -> None:
+    """Looked at once a second: how many bytes the streams take, as Redis estimates them. Raises Away."""
+    now = time.monotonic()
+    if now - door().looked_at >= 1:
+        door().looked_at = now
+        keys = [key_of(shard) for shard in range(settings.INGEST_SHARDS)]
+        door().waiting_bytes = sum(int(of.memory_usage(key) or 0) for key in keys)
+    if door().waiting_bytes > settings.INGEST_BACKLOG_BYTES:
+        raise Away(f"{door().waiting_bytes:,} bytes wait, over INGEST_BACKLOG_BYTES")
 
 
 def split(batch: Batch) -> Iterator[tuple[int, Batch]]:
@@ -129,7 +173,7 @@ def _entry(id_: bytes, fields: dict[bytes, bytes]) -> Entry:
         batch = _decode(fields[FIELD])
     except (KeyError, ValueError, msgspec.MsgspecError):  # ValueError: text that is no UTF-8
         return Entry(id_.decode(), None)
-    return Entry(id_.decode(), batch if batch.version == VERSION else None)
+    return Entry(id_.decode(), batch if batch.version == VERSION else None, len(fields[FIELD]))
 
 
 def acknowledge(shard: int, ids: list[str]) -> None:

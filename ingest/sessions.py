@@ -2,8 +2,10 @@
 
 A session that the sender names is all events of that name. Another is found by inactivity: an event within
 the site's gap (30 minutes) of a visitor's session belongs to it; one that lies within the gap of two joins
-them. Midnight means nothing. The fold gives the same sessions for any order and any batches of the same
-events: sums, minima and maxima only, and ties of time are broken by the event's id.
+them, and a named one takes in what was derived around it. Midnight means nothing. The fold gives the same
+sessions for any order and any batches of the same events: sums, minima and maxima only, and ties of time are
+broken by the event's id. (Not promised where a visitor has several named sessions at once: an event without a
+name goes to the nearest of those known when it comes; nor inside a named session's hole of over two gaps.)
 """
 
 from collections import defaultdict
@@ -19,6 +21,9 @@ from ingest.hashing import digest
 from ingest.sites import KnownSite
 
 Key = tuple[int, int]  # site, session
+# How many sessions of one visitor are looked at for an event without a session's name: ids are the sender's,
+# and one that names a session for every event must not slow the others down.
+MOST_NEAR = 50
 
 
 class Placed(msgspec.Struct):
@@ -171,7 +176,10 @@ class Fold:
 
     def _hold(self, row: SessionRow) -> SessionRow:
         self.rows[row.key] = row
-        self.of_visitor[row.site_id, row.visitor_id].append(row)
+        rows = self.of_visitor[row.site_id, row.visitor_id]
+        rows.append(row)
+        if len(rows) > MOST_NEAR:
+            rows.remove(min(rows, key=lambda row: row.seen_until))
         return row
 
     def _last(self, key: Key) -> Key:
@@ -183,25 +191,34 @@ class Fold:
         if item.event.session_id is None:
             return self._by_inactivity(item)
         known = self.rows.get((item.site.id, item.event.session_id))
-        return known or self._begin(item, item.event.session_id, is_derived=False)
+        row = known or self._begin(item, item.event.session_id, is_derived=False)
+        # Events without a session's name that came first: they belong to it as much as later ones.
+        self._absorb(item.site, row, self._near(item))
+        return row
+
+    def _near(self, item: Placed) -> list[SessionRow]:
+        """The visitor's sessions that the event lies within the gap of."""
+        gap = timedelta(seconds=item.site.session_seconds)
+        rows = self.of_visitor[item.site.id, item.event.visitor_id]
+        return [row for row in rows if row.seen_from - gap <= item.ts <= row.seen_until + gap]
+
+    def _absorb(self, site: KnownSite, into: SessionRow, near: list[SessionRow]) -> SessionRow:
+        for other in near:
+            if other is not into and other.is_derived:
+                self._join(site, into, other)
+        return into
 
     def _by_inactivity(self, item: Placed) -> SessionRow:
-        gap = timedelta(seconds=item.site.session_seconds)
-        near = [
-            row
-            for row in self.of_visitor[item.site.id, item.event.visitor_id]
-            if row.seen_from - gap <= item.ts <= row.seen_until + gap
-        ]
+        near = self._near(item)
         if not near:
             return self._begin(item, _derived_id(item), is_derived=True)
-        # A session that the sender named is joined with no other: its name says what belongs to it.
+        # A session that the sender named is joined into no other: its name says what belongs to it.
         named = [row for row in near if not row.is_derived]
         if named:
-            return min(named, key=lambda row: (abs(row.seen_until - item.ts), row.id))
+            nearest = min(named, key=lambda row: (abs(row.seen_until - item.ts), row.id))
+            return self._absorb(item.site, nearest, near)
         near.sort(key=lambda row: (row.seen_from, row.id))
-        for other in near[1:]:
-            self._join(item.site, near[0], other)
-        return near[0]
+        return self._absorb(item.site, near[0], near)
 
     def _begin(self, item: Placed, id_: int, *, is_derived: bool) -> SessionRow:
         return self._hold(
@@ -214,7 +231,9 @@ class Fold:
         self.joined[other.key] = into.key
         self.touched[into.key] = None
         del self.rows[other.key]
-        self.of_visitor[other.site_id, other.visitor_id].remove(other)
+        rows = self.of_visitor[other.site_id, other.visitor_id]
+        if other in rows:
+            rows.remove(other)
 
     def _count(self, row: SessionRow, item: Placed) -> None:
         """As merging a session of this one event; its origin is found only if it comes first."""

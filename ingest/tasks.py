@@ -1,7 +1,7 @@
 """Periodic work of the write side. Every task may run twice, or two at once, and changes nothing then."""
 
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
 from django.conf import settings
@@ -22,15 +22,16 @@ def make_partitions() -> None:
 @shared_task
 def rotate_salts() -> None:
     today = datetime.now(UTC).date()
-    visitor.salt_of(today)
+    visitor.ensure_salts([today, today + timedelta(days=1)])
     log.info("Deleted %d salts.", visitor.forget_salts(today))
 
 
 # A mark says "count this hour again"; the youngest of several says it for all. Younger ones that are not
 # committed yet are not seen here, and stay.
 COMPACT = """
-DELETE FROM ingest_dirty_hour old USING ingest_dirty_hour young
-WHERE old.site_id = young.site_id AND old.hour = young.hour AND old.id < young.id
+DELETE FROM ingest_dirty_hour mark
+USING (SELECT site_id, hour, max(id) AS last FROM ingest_dirty_hour GROUP BY 1, 2) young
+WHERE mark.site_id = young.site_id AND mark.hour = young.hour AND mark.id < young.last
 """
 
 

@@ -3,15 +3,11 @@
 `analytics_site.rsgi` answers the same requests over the same `collect` before Django is asked.
 """
 
-import functools
-import hashlib
 import time
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
-from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -19,7 +15,7 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from ingest import arrivals
+from ingest import arrivals, script
 from ingest.body import too_large
 from ingest.pipeline import Answer, collect, refused
 from ingest.refusal import Refused
@@ -85,24 +81,5 @@ def _response(answer: Answer) -> HttpResponse:
 
 @require_safe
 def tracker(request: HttpRequest) -> HttpResponse:
-    """The script that sites load: kept for an hour, then asked about by its ETag. The same for everyone."""
-    script = _script()
-    headers = {
-        "Cache-Control": "public, max-age=3600",
-        "ETag": script.etag,
-        "Access-Control-Allow-Origin": "*",
-        "Cross-Origin-Resource-Policy": "cross-origin",
-    }
-    answer = HttpResponse(script.body, content_type="text/javascript; charset=utf-8", headers=headers)
-    return get_conditional_response(request, etag=script.etag, response=answer) or answer
-
-
-class _Script(NamedTuple):
-    body: bytes
-    etag: str
-
-
-@functools.cache
-def _script() -> _Script:
-    body = (settings.BASE_DIR / "static/tracker/analytics.js").read_bytes()
-    return _Script(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+    """The script that sites load."""
+    return _response(script.answer(request.headers.get("If-None-Match", "")))

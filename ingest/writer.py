@@ -6,6 +6,7 @@ sessions, events, marks.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -15,7 +16,7 @@ from django.db import connection
 
 from ingest import partitions, sites
 from ingest.enrich.origin import origin_of
-from ingest.event import Batch
+from ingest.event import Batch, DropReason
 from ingest.sessions import Fold, Placed
 from ingest.sites import KnownSite
 from ingest.store import events, marks, sessions, visitors
@@ -48,7 +49,7 @@ def write(batches: list[Batch], inside: Callable[[psycopg.Connection], None] | N
             with conn.transaction():
                 if inside is not None:
                     inside(conn)
-                return _write(conn, batches, everywhere=attempt > 1)
+                return _write(conn, batches)
         except AGAIN as error:
             if attempt == ATTEMPTS:
                 raise
@@ -70,10 +71,10 @@ def _moments(batches: list[Batch]) -> set[datetime]:
     return {datetime.fromtimestamp(event.ts, UTC) for batch in batches for event in batch.events}
 
 
-def _write(conn: psycopg.Connection, batches: list[Batch], *, everywhere: bool) -> Written:
+def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
     lines = marks.refused_at_the_door(batches)
-    items, repeated = _unrepeated(_placed(batches))
-    found = events.stored(conn, items, everywhere=everywhere) if items else set()
+    items, repeated = _unrepeated(_placed(batches, lines))
+    found = events.stored(conn, items) if items else set()
     new = [item for item in items if (item.site.id, item.event.id) not in found]
     repeated += [item for item in items if (item.site.id, item.event.id) in found]
     if new:
@@ -84,13 +85,13 @@ def _write(conn: psycopg.Connection, batches: list[Batch], *, everywhere: bool) 
     return Written(len(new), len(repeated))
 
 
-def _placed(batches: list[Batch]) -> list[Placed]:
-    """The events with their sites, in order of time. Those of a site that was deleted since are left out."""
+def _placed(batches: list[Batch], lines: Counter[marks.Line]) -> list[Placed]:
+    """The events with their sites, in order of time. Those of a site that was deleted since are counted in LINES."""
     placed = []
     for batch in batches:
         site = sites.by_id(batch.site_id)
         if site is None:
-            log.warning("Dropping %d events of site %d, which is no more.", len(batch.events), batch.site_id)
+            lines[marks.line_of(batch, "dropped", DropReason.SITE_DELETED)] += len(batch.events)
             continue
         placed += [Placed.of(site, event, batch) for event in batch.events]
     return sorted(placed, key=lambda item: item.order)

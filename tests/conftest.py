@@ -86,6 +86,7 @@ def forget() -> None:
     sites.forget()
     visitor._salts.clear()
     queue.client.cache_clear()
+    queue.door.cache_clear()
     queue.reader.cache_clear()
 
 
@@ -132,12 +133,14 @@ def _unreachable_redis(settings: Settings) -> Iterator[None]:
     url = settings.REDIS_URL
     settings.REDIS_URL = f"redis://127.0.0.1:{CLOSED}/0"
     queue.client.cache_clear()
+    queue.door.cache_clear()
     queue.reader.cache_clear()
     try:
         yield
     finally:
         settings.REDIS_URL = url
         queue.client.cache_clear()
+        queue.door.cache_clear()
         queue.reader.cache_clear()
 
 
@@ -170,6 +173,7 @@ def own_redis(_private_redis: str, settings: Settings) -> Iterator[redis.Redis]:
     """A Redis for this test alone, whose settings may be changed; the other one is shared by all processes."""
     settings.REDIS_URL = _private_redis
     queue.client.cache_clear()
+    queue.door.cache_clear()
     queue.reader.cache_clear()
     client = queue.client()
     before = {name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy", "appendonly")}

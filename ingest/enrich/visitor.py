@@ -10,7 +10,6 @@ import secrets
 import threading
 from datetime import UTC, date, datetime, timedelta
 
-import redis
 from django.db import connection
 
 from ingest import queue
@@ -56,14 +55,14 @@ def _seconds_of_day(moment: datetime) -> float:
 
 def _remember(site: KnownSite, visitor: int) -> None:
     # Without Redis a visitor may be counted once more at midnight; the event is worth more.
-    with contextlib.suppress(redis.RedisError):
-        queue.client().set(f"footfall:recent:{site.id}:{visitor}", 1, ex=OVERLAP_SECONDS)
+    with contextlib.suppress(queue.Away):
+        queue.ask(lambda redis: redis.set(f"footfall:recent:{site.id}:{visitor}", 1, ex=OVERLAP_SECONDS))
 
 
 def _is_remembered(site: KnownSite, visitor: int) -> bool:
     try:
-        return bool(queue.client().exists(f"footfall:recent:{site.id}:{visitor}"))
-    except redis.RedisError:
+        return bool(queue.ask(lambda redis: redis.exists(f"footfall:recent:{site.id}:{visitor}")))
+    except queue.Away:
         return False
 
 

@@ -142,6 +142,9 @@ def _moment(text: str) -> datetime:
         local = datetime(
             int(year), MONTHS[found[2]], int(day), int(hour), int(minute), min(int(second), 59), tzinfo=timezone(offset)
         )
-        return local.astimezone(UTC)
+        moment = local.astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise Left(Outcome.MALFORMED, f"[{text[:40]}]: {error}") from error
+    if not 1970 <= moment.year < 2100:
+        raise Left(Outcome.MALFORMED, f"[{text[:40]}] lies outside 1970 to 2099")
+    return moment

@@ -238,6 +238,7 @@ class Migration(migrations.Migration):
                 ('user_id', models.TextField(null=True)),
                 ('user_at', models.DateTimeField(null=True)),
                 ('properties', models.JSONField(null=True)),
+                ('properties_at', models.DateTimeField(null=True)),
             ],
             options={
                 'db_table': 'ingest_visitor',

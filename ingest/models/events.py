@@ -125,6 +125,7 @@ class Visitor(models.Model):
     user_id = models.TextField(null=True)
     user_at = models.DateTimeField(null=True)  # when user_id was said, so that a late word does not win
     properties = models.JSONField(null=True)
+    properties_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "ingest_visitor"

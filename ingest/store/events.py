@@ -24,10 +24,17 @@ NEAR = timedelta(minutes=15)
 FAR_BACK, FAR_AHEAD = timedelta(days=8), timedelta(days=1)
 
 
+# Locks are few, whatever a batch holds: the server's table of locks is small.
+LOCK_SPACE, LOCK_BUCKETS = 0x666F6F75, 256
+CLAMPED = 60  # seconds; a clock a little fast is no corrected one
+
+
 def has_own_time(item: Placed) -> bool:
-    """Whether a repeat of the event would carry the same time. One without a time, or with a corrected one,
-    may have been stored on any day that is accepted."""
-    return item.batch.is_import or (item.event.is_timed and item.event.sent_ts is None)
+    """Whether a repeat of the event would most likely carry the same time."""
+    event = item.event
+    return item.batch.is_import or (
+        event.is_timed and (event.sent_ts is None or abs(event.sent_ts - event.ts) <= CLAMPED)
+    )
 
 
 FIND = """
@@ -36,28 +43,33 @@ JOIN unnest(%(sites)s::bigint[], %(ids)s::uuid[]) AS sought(site_id, id)
   ON e.site_id = sought.site_id AND e.id = sought.id
 WHERE e.ts >= %(start)s AND e.ts <= %(end)s
 """
-LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(sought, 0)) FROM unnest(%s::text[]) AS sought"
+LOCK = "SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS bucket"
 
 
-def stored(conn: psycopg.Connection, items: list[Placed], *, everywhere: bool) -> set[Id]:
-    """Those of ITEMS that the table has.
+def stored(conn: psycopg.Connection, items: list[Placed]) -> set[Id]:
+    """Those of ITEMS that the table has, whatever their time says.
 
-    One query for the events with times of their own; one for the others, and for all EVERYWHERE, which look
-    through every day that is accepted and are locked by id meanwhile: two writers must not both find nothing.
+    A live event is looked for in every day that is accepted, since a repeat may come with another clock; an
+    imported one around its own time. Events without a time of their own are locked meanwhile: two writers
+    must not both find nothing.
     """
-    near = [item for item in items if has_own_time(item) and not everywhere]
-    far = [item for item in items if everywhere or not has_own_time(item)]
-    if far:
-        conn.execute(LOCK, (sorted(f"{item.site.id}:{item.event.id}" for item in far),))
-    found = _find(conn, near, [item.ts - NEAR for item in near], [item.ts + NEAR for item in near])
-    spans = [_accepted(item) for item in far]
-    return found | _find(conn, far, [start for start, _ in spans], [end for _, end in spans])
+    buckets = sorted({item.event.id.int % LOCK_BUCKETS for item in items if not has_own_time(item)})
+    if buckets:
+        conn.execute(LOCK, (LOCK_SPACE, buckets))
+    found: set[Id] = set()
+    for group in (
+        [item for item in items if item.batch.is_import],
+        [item for item in items if not item.batch.is_import],
+    ):
+        spans = [_accepted(item) for item in group]
+        found |= _find(conn, group, [start for start, _ in spans], [end for _, end in spans])
+    return found
 
 
 def _accepted(item: Placed) -> tuple[datetime, datetime]:
     """From when to when an event that arrived with this one's batch may lie; around its own time if imported."""
     if item.batch.is_import:
-        return item.ts - FAR_BACK, item.ts + FAR_BACK
+        return item.ts - NEAR, item.ts + NEAR
     arrived = datetime.fromtimestamp(item.batch.received_at, UTC)
     return min(arrived - FAR_BACK, item.ts), arrived + FAR_AHEAD
 

@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from ingest.sessions import COLUMNS, Folded, Key, Placed, SessionRow, as_tuple
+from ingest.sessions import COLUMNS, MOST_NEAR, Folded, Key, Placed, SessionRow, as_tuple
 
 NAMES = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 
@@ -19,13 +19,17 @@ JOIN unnest(%(sites)s::bigint[], %(ids)s::bigint[]) AS sought(a, b) ON s.site_id
 ORDER BY s.site_id, s.id FOR UPDATE OF s
 """).format(columns=NAMES)
 
-BY_VISITOR = sql.SQL("""
-SELECT {columns} FROM ingest_session s
-JOIN unnest(%(sites)s::bigint[], %(visitors)s::bigint[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
-  AS sought(a, b, c, d) ON s.site_id = a AND s.visitor_id = b AND s.seen_until >= c AND s.seen_from <= d
-ORDER BY s.site_id, s.id FOR UPDATE OF s
-""").format(columns=NAMES)
-
+# At most MOST_NEAR sessions of a visitor, the latest; locked by name in a second step.
+NEAR = """
+SELECT s.site_id, s.id
+FROM unnest(%(sites)s::bigint[], %(visitors)s::bigint[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+  AS sought(a, b, c, d)
+CROSS JOIN LATERAL (
+  SELECT site_id, id FROM ingest_session
+  WHERE site_id = a AND visitor_id = b AND seen_until >= c AND seen_from <= d
+  ORDER BY seen_until DESC LIMIT %(most)s
+) s
+"""
 
 VISITORS = """
 SELECT s.site_id, s.id, s.visitor_id FROM ingest_session s
@@ -52,22 +56,19 @@ def adopt(conn: psycopg.Connection, items: list[Placed]) -> None:
 
 def load(conn: psycopg.Connection, items: list[Placed]) -> list[SessionRow]:
     """Every stored session that folding ITEMS may touch, locked until the transaction ends."""
-    named = {(item.site.id, item.event.session_id) for item in items if item.event.session_id is not None}
-    spans = _spans(item for item in items if item.event.session_id is None)
-    found: dict[Key, SessionRow] = {}
+    sought = {(item.site.id, item.event.session_id) for item in items if item.event.session_id is not None}
+    spans = _spans(items)
+    values = {
+        "sites": [site for site, _ in spans],
+        "visitors": [visitor for _, visitor in spans],
+        "starts": [start for start, _ in spans.values()],
+        "ends": [end for _, end in spans.values()],
+        "most": MOST_NEAR,
+    }
+    sought |= set(conn.execute(NEAR, values).fetchall())
     with conn.cursor(row_factory=class_row(SessionRow)) as cursor:
-        if named:
-            values: dict[str, Any] = {"sites": [site for site, _ in named], "ids": [id_ for _, id_ in named]}
-            found |= {row.key: row for row in cursor.execute(BY_NAME, values)}
-        if spans:
-            values = {
-                "sites": [site for site, _ in spans],
-                "visitors": [visitor for _, visitor in spans],
-                "starts": [start for start, _ in spans.values()],
-                "ends": [end for _, end in spans.values()],
-            }
-            found |= {row.key: row for row in cursor.execute(BY_VISITOR, values)}
-    return list(found.values())
+        named = {"sites": [site for site, _ in sought], "ids": [id_ for _, id_ in sought]}
+        return cursor.execute(BY_NAME, named).fetchall()
 
 
 def _spans(items: Iterable[Placed]) -> dict[Key, tuple[datetime, datetime]]:

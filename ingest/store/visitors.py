@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
+from ingest.fields import PROPERTIES_MAX
 from ingest.sessions import Key, Placed
 
 
@@ -23,6 +24,7 @@ class Seen(msgspec.Struct):
     user_id: str | None = None
     user_at: datetime | None = None
     properties: dict[str, Any] | None = None
+    properties_at: datetime | None = None
     number: int = 0
 
 
@@ -35,8 +37,9 @@ def seen_in(items: list[Placed]) -> dict[Key, Seen]:
         seen.first, seen.last = min(seen.first, item.ts), max(seen.last, item.ts)
         if item.event.user_id:
             seen.user_id, seen.user_at = item.event.user_id, item.ts
-        if item.event.user_properties:
+        if item.event.user_properties and len(seen.properties or {}) < PROPERTIES_MAX:
             seen.properties = {**(seen.properties or {}), **item.event.user_properties}
+            seen.properties_at = item.ts
     return dict(sorted(found.items()))
 
 
@@ -51,17 +54,23 @@ ON CONFLICT (site_id) DO UPDATE SET allocated = ingest_visitor_number.allocated 
 TAKE_NUMBERS = "UPDATE ingest_visitor_number SET allocated = allocated + %s WHERE site_id = %s"
 
 UPSERT = """
-INSERT INTO ingest_visitor AS v (site_id, id, number, first_seen, last_seen, user_id, user_at, properties)
+INSERT INTO ingest_visitor AS v
+    (site_id, id, number, first_seen, last_seen, user_id, user_at, properties, properties_at)
 SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[],
-                     %s::text[], %s::timestamptz[], %s::jsonb[])
+                     %s::text[], %s::timestamptz[], %s::jsonb[], %s::timestamptz[])
 ON CONFLICT (site_id, id) DO UPDATE SET
     first_seen = least(v.first_seen, excluded.first_seen),
     last_seen = greatest(v.last_seen, excluded.last_seen),
     user_id = CASE WHEN excluded.user_at >= coalesce(v.user_at, '-infinity') THEN excluded.user_id
                    ELSE v.user_id END,
     user_at = greatest(v.user_at, excluded.user_at),
-    properties = CASE WHEN excluded.properties IS NULL THEN v.properties
-                      ELSE coalesce(v.properties, '{}') || excluded.properties END
+    properties = CASE
+        WHEN excluded.properties IS NULL THEN v.properties
+        -- A visitor that collects ever more keeps what it had: the row is written with every batch.
+        WHEN pg_column_size(v.properties) + pg_column_size(excluded.properties) > 32768 THEN v.properties
+        WHEN excluded.properties_at < v.properties_at THEN excluded.properties || coalesce(v.properties, '{}')
+        ELSE coalesce(v.properties, '{}') || excluded.properties END,
+    properties_at = greatest(v.properties_at, excluded.properties_at)
 RETURNING site_id, id, first_seen
 """
 
@@ -80,7 +89,7 @@ def save(conn: psycopg.Connection, items: list[Placed]) -> Firsts:
     columns = zip(
         *(
             (*key, one.number, one.first, one.last, one.user_id, one.user_at,
-             Jsonb(one.properties) if one.properties else None)
+             Jsonb(one.properties) if one.properties else None, one.properties_at)
             for key, one in seen.items()
         ),
         strict=True,

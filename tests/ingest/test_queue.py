@@ -13,9 +13,10 @@ from pytest_django import Settings
 
 from ingest import queue
 from ingest.event import Batch
-from ingest.queue import Away, Entry
+from ingest.models import Site
+from ingest.queue import Away
 from tests.conftest import Silence
-from tests.ingest.examples import event, waiting
+from tests.ingest.examples import batch, event, waiting
 
 
 def batch(*visitors: int, **fields: Any) -> Batch:
@@ -149,7 +150,7 @@ UNREADABLE = [
 def test_an_entry_that_this_code_cannot_read_is_none(fields: dict[Any, Any]) -> None:
     queue.ensure_group(0)
     id_ = put(fields)
-    assert queue.fresh(0, 10, None) == [Entry(id_, None)]
+    assert [entry[:2] for entry in queue.fresh(0, 10, None)] == [(id_, None)]
 
 
 def test_fields_of_a_later_release_are_ignored() -> None:
@@ -248,3 +249,23 @@ def test_a_redis_that_loses_entries_may_not(own_redis: redis.Redis, name: str, v
     (sentence,) = queue.shortcomings()
     assert word in sentence
     assert value in sentence
+
+
+def test_after_a_redis_that_hangs_nobody_waits_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hang(_: redis.Redis) -> None:
+        raise redis.TimeoutError("too slow")
+
+    with pytest.raises(queue.Away):
+        queue.ask(hang)
+    with pytest.raises(queue.Away, match="a moment ago"):
+        queue.ask(lambda of: of.ping())
+    monkeypatch.setattr(queue.door(), "away_until", 0.0)
+    assert queue.ask(lambda of: of.ping())
+
+
+def test_a_stream_over_its_limit_takes_no_more(site: Site, settings: Any) -> None:
+    queue.publish(batch(site, event()))
+    settings.INGEST_BACKLOG_BYTES = 1
+    queue.door.cache_clear()
+    with pytest.raises(queue.Away, match="INGEST_BACKLOG_BYTES"):
+        queue.publish(batch(site, event()))

@@ -1,12 +1,14 @@
 """The fold of events into sessions, against a brute-force clustering."""
 
 import random
+import time
 import zoneinfo
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -93,6 +95,24 @@ def test_an_event_without_session_id_joins_the_visitors_named_session() -> None:
     assert [(row.id, row.events) for row in folded.new] == [(1, 2)]
 
 
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_named_session_takes_in_what_came_without_a_name(order: tuple[int, int]) -> None:
+    both = [event(0, "signup"), event(5, session_id=1)]
+    folding = Fold([], origin_of)
+    for place in order:
+        folding.add([both[place]])
+    [row] = folding.rows.values()
+    assert (row.id, row.events, row.is_bounce) == (1, 2, False)
+
+
+def test_a_visitor_with_very_many_sessions_is_folded_in_time() -> None:
+    many = [event(minute / 60, session_id=minute + 1) for minute in range(3000)]
+    started = time.perf_counter()
+    folded = fold(*many, *[event(minute / 60) for minute in range(1000)])
+    assert sum(row.events for row in folded.new) == 4000
+    assert time.perf_counter() - started < 10  # each event against each session took minutes
+
+
 def test_named_sessions_are_never_joined() -> None:
     folded = fold(event(0, session_id=1), event(20, session_id=2), event(10))
     assert len(folded.new) == 2
@@ -155,15 +175,17 @@ NAMES = st.sampled_from(["pageview", "engagement", "signup", "error", "impressio
 
 
 @st.composite
-def events(draw: st.DrawFn) -> list[Placed]:
+def events(draw: st.DrawFn, *, named: bool = False) -> list[Placed]:
     count = draw(st.integers(1, 14))
-    minutes = draw(st.lists(st.integers(0, 240), min_size=count, max_size=count))
+    # A named session with a hole longer than the gap is promised nothing about what lies in the hole.
+    minutes = draw(st.lists(st.integers(0, 60 if named else 240), min_size=count, max_size=count))
     return [
         event(
             minute,
             draw(NAMES),
             number=number + 1,
-            visitor_id=draw(st.integers(1, 2)),
+            visitor_id=1 if named else draw(st.integers(1, 2)),
+            session_id=draw(st.sampled_from([None, None, 1])) if named else None,
             user_id=draw(st.sampled_from([None, None, "anna", "bert"])),
             engaged_ms=draw(st.integers(0, 9000)),
         )
@@ -214,6 +236,18 @@ def test_any_order_and_any_batches_fold_alike(items: list[Placed], chance: rando
         one_by_one.add(shuffled[start::batches])
     assert without_ids(one_by_one.rows.values()) == without_ids(at_once.rows.values())
     assert by_session(items, one_by_one) == clusters(items)
+
+
+@given(events(named=True), st.randoms(use_true_random=False), st.integers(1, 5))
+def test_with_a_named_session_any_order_folds_alike(items: list[Placed], chance: random.Random, batches: int) -> None:
+    at_once = Fold([], origin_of)
+    at_once.add(items)
+    shuffled = items[:]
+    chance.shuffle(shuffled)
+    one_by_one = Fold([], origin_of)
+    for start in range(batches):
+        one_by_one.add(shuffled[start::batches])
+    assert without_ids(one_by_one.rows.values()) == without_ids(at_once.rows.values())
 
 
 @given(events())

@@ -86,7 +86,7 @@ def test_a_repeat_with_another_time_of_the_same_day_is_no_error(shop: Site) -> N
 
 
 def test_a_repeat_without_the_correction_of_the_first_is_found(shop: Site) -> None:
-    """The first looked through all days; the second seems to have a time of its own. Its session tells."""
+    """Whatever its clock says: each day that is accepted is looked through."""
     first = event(-1440, sent_ts=NOW.timestamp())
     write([batch(shop, first)])
     assert write([batch(shop, event(0, id=first.id))]) == (0, 1)
@@ -122,6 +122,31 @@ def test_identify_names_the_visitors_user_and_keeps_the_properties(shop: Site) -
     write([batch(shop, event(0, "identify", user_id="u1", user_properties={"plan": "pro"}))])
     write([batch(shop, event(1, "identify", user_id="u1", user_properties={"team": 4}))])
     assert rows("SELECT user_id, properties FROM ingest_visitor") == [("u1", '{"plan": "pro", "team": 4}')]
+
+
+def test_late_properties_do_not_win(shop: Site) -> None:
+    write([batch(shop, event(5, "identify", user_id="u", user_properties={"plan": "new", "a": 1}))])
+    write([batch(shop, event(0, "identify", user_id="u", user_properties={"plan": "old", "b": 2}))])
+    assert rows("SELECT properties->>'plan', properties ? 'b' FROM ingest_visitor") == [("new", True)]
+
+
+def test_properties_of_a_visitor_do_not_grow_without_end(shop: Site) -> None:
+    for number in range(12):
+        large = {f"k{number}-{part}": uuid.uuid4().hex * 200 for part in range(4)}
+        write([batch(shop, event(number, "identify", user_id="u", user_properties=large))])
+    assert rows("SELECT pg_column_size(properties) <= 40000 FROM ingest_visitor") == [(True,)]
+
+
+def test_many_events_without_a_time_need_few_locks(shop: Site) -> None:
+    many = [event(number / 60, is_timed=False) for number in range(20_000)]
+    assert write([batch(shop, *many)]).stored == 20_000
+
+
+def test_events_of_a_deleted_site_are_counted(shop: Site) -> None:
+    gone = batch(shop, event(), event())
+    gone.site_id = 999_999_999
+    write([gone])
+    assert counts() == {("dropped", "site_deleted"): 2}
 
 
 def test_a_late_word_about_the_user_does_not_win(shop: Site) -> None:
