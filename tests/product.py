@@ -23,6 +23,7 @@ import redis
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 OWNER, PASSWORD = "owner@example.com", "a-long-enough-password"
+HEALTH_TOKEN = "behind-a-proxy-the-token-alone-counts"
 
 
 def free_port() -> int:
@@ -122,7 +123,7 @@ class Product:
 @pytest.fixture(scope="session")
 def product() -> Iterator[Product]:
     """One product for all tests of the group `whole`; they run one after the other, in one process."""
-    with Product(INGEST_TRUSTED_PROXIES="1") as running:
+    with Product(INGEST_TRUSTED_PROXIES="1", HEALTH_TOKEN=HEALTH_TOKEN) as running:
         yield running
 
 

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.product import Product, wait_for
+from tests.product import HEALTH_TOKEN, Product, wait_for
 
 pytestmark = [pytest.mark.whole, pytest.mark.xdist_group("whole")]
 ADDRESS = "203.0.113.77"
 
 
 def ready(product: Product) -> bool:
+    request = urllib.request.Request(f"{product.base}/readyz", headers={"Authorization": f"Bearer {HEALTH_TOKEN}"})
     try:
-        with urllib.request.urlopen(f"{product.base}/readyz", timeout=2) as answer:
+        with urllib.request.urlopen(request, timeout=2) as answer:
             return bool(json.load(answer)["ready"])
     except OSError:
         return False

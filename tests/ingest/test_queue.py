@@ -13,10 +13,9 @@ from pytest_django import Settings
 
 from ingest import queue
 from ingest.event import Batch
-from ingest.models import Site
-from ingest.queue import Away
+from ingest.queue import Away, Entry
 from tests.conftest import Silence
-from tests.ingest.examples import batch, event, waiting
+from tests.ingest.examples import event, waiting
 
 
 def batch(*visitors: int, **fields: Any) -> Batch:
@@ -263,9 +262,9 @@ def test_after_a_redis_that_hangs_nobody_waits_for_a_second(monkeypatch: pytest.
     assert queue.ask(lambda of: of.ping())
 
 
-def test_a_stream_over_its_limit_takes_no_more(site: Site, settings: Any) -> None:
-    queue.publish(batch(site, event()))
+def test_a_stream_over_its_limit_takes_no_more(settings: Settings) -> None:
+    queue.publish(batch(7))
     settings.INGEST_BACKLOG_BYTES = 1
     queue.door.cache_clear()
     with pytest.raises(queue.Away, match="INGEST_BACKLOG_BYTES"):
-        queue.publish(batch(site, event()))
+        queue.publish(batch(7))
