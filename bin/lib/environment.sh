@@ -65,7 +65,7 @@ install() {
     [ -w "$1" ] || fail "$1 needs the packages of $2, and $(id -un) may not write to it (it belongs to" \
         "$(stat -c %U "$1" 2>/dev/null || echo another user)). Remove it, or activate an environment of your own."
     echo "Installing the packages of $2 …"
-    "$python" -m pip install --quiet --disable-pip-version-check --no-input -r "$2" ||
+    "$python" -m pip install -qq --disable-pip-version-check --no-input -r "$2" ||
         fail "pip could not install the packages of $2 (see above). Check the network and try again."
     echo "$now" >"$stamp"
 }
