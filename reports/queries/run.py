@@ -1,7 +1,7 @@
 """Asks the database. One connection and one read-only transaction for all questions of a page.
 
-Every question has REPORTS_QUERY_SECONDS, comparison included, and all of a page twice that. The transaction is rolled back at its end: it
-has written nothing, and its settings go with it.
+Every question has REPORTS_QUERY_SECONDS, comparison included, and all of a page twice that. The transaction is
+rolled back at its end: it has written nothing, and its settings go with it.
 """
 
 import time

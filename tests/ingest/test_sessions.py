@@ -225,29 +225,28 @@ def test_sessions_are_cut_where_nobody_came(items: list[Placed]) -> None:
     assert by_session(items, folding) == clusters(items)
 
 
-@given(events(), st.randoms(use_true_random=False), st.integers(1, 5))
-def test_any_order_and_any_batches_fold_alike(items: list[Placed], chance: random.Random, batches: int) -> None:
-    at_once = Fold([], origin_of)
-    at_once.add(items)
+def folded_in_parts(items: list[Placed], chance: random.Random, batches: int) -> Fold:
+    """The fold of the events in any order, in that many batches."""
     shuffled = items[:]
     chance.shuffle(shuffled)
-    one_by_one = Fold([], origin_of)
+    folding = Fold([], origin_of)
     for start in range(batches):
-        one_by_one.add(shuffled[start::batches])
-    assert without_ids(one_by_one.rows.values()) == without_ids(at_once.rows.values())
-    assert by_session(items, one_by_one) == clusters(items)
+        folding.add(shuffled[start::batches])
+    return folding
 
 
-@given(events(named=True), st.randoms(use_true_random=False), st.integers(1, 5))
-def test_with_a_named_session_any_order_folds_alike(items: list[Placed], chance: random.Random, batches: int) -> None:
+@pytest.mark.parametrize("named", [False, True])
+@given(data=st.data(), chance=st.randoms(use_true_random=False), batches=st.integers(1, 5))
+def test_any_order_and_any_batches_fold_alike(
+    named: bool, data: st.DataObject, chance: random.Random, batches: int
+) -> None:
+    items = data.draw(events(named=named))
     at_once = Fold([], origin_of)
     at_once.add(items)
-    shuffled = items[:]
-    chance.shuffle(shuffled)
-    one_by_one = Fold([], origin_of)
-    for start in range(batches):
-        one_by_one.add(shuffled[start::batches])
-    assert without_ids(one_by_one.rows.values()) == without_ids(at_once.rows.values())
+    in_parts = folded_in_parts(items, chance, batches)
+    assert without_ids(in_parts.rows.values()) == without_ids(at_once.rows.values())
+    if not named:
+        assert by_session(items, in_parts) == clusters(items)
 
 
 @given(events())
