@@ -79,6 +79,8 @@ def main(arguments: list[str]) -> None:
         hold(options["--lock"])  # before the user changes: the file is the starter's
     if "--user" in options:
         become(options["--user"])
+    # A shell starts what it puts in the background with SIGINT ignored, and exec would hand that on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     die_with_parent(signal.Signals[f"SIG{options.get('--signal', 'TERM')}"])
     os.environ[PARENT] = str(os.getpid())  # kept by exec: the parent of what this program starts
     os.execvp(program[0], program)  # noqa: S606 (no shell on purpose)

@@ -71,7 +71,7 @@ def install(tmp_path: Path) -> list[str]:
 def test_packages_are_installed_once(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text("one==1\n")
     assert len(install(tmp_path)) == 1
-    assert install(tmp_path) == ["-m pip install --quiet --disable-pip-version-check --no-input -r requirements.txt"]
+    assert install(tmp_path) == ["-m pip install -qq --disable-pip-version-check --no-input -r requirements.txt"]
 
 
 def test_packages_are_installed_again_when_the_file_changes(tmp_path: Path) -> None:

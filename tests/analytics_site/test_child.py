@@ -65,6 +65,17 @@ def test_the_program_ends_with_its_parent(options: tuple[str, ...]) -> None:
     await_state(pid, "")
 
 
+def test_a_signal_that_was_ignored_reaches_the_program() -> None:
+    """As in the background of a shell, where SIGINT is ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        answer = wrapped("--", sys.executable, "-c", "import signal; print(signal.getsignal(signal.SIGINT) is None or"
+                         " signal.getsignal(signal.SIGINT) == signal.SIG_IGN)")  # fmt: skip
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert answer.stdout == "False\n"
+
+
 def test_the_program_outlives_nothing_when_its_parent_was_faster() -> None:
     answer = wrapped("--", "echo", "started", **{child.PARENT: "1"})
     assert (answer.returncode, answer.stdout) == (1, "")

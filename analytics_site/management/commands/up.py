@@ -27,7 +27,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> str | None:
         if options["data"]:
             os.environ["FOOTFALL_DATA"] = str(Path(options["data"]).expanduser())
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        # SIGINT too: a shell starts what it puts in the background with that signal ignored.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, _interrupt)
         try:
             self.run(Plan(embedded.data_dir(), options["host"], options["port"]), options["demo"])
