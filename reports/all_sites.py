@@ -34,7 +34,7 @@ def _spark(site: Site, result: Result) -> dict[str, Any]:
     return {
         "spark": charts.spark(values),
         "spark_sentence": f"Visitors of {site.name} by day, highest {formats.count(max(values, default=0))}",
-        "note": "" if any(values) else "No events yet",
+        "note": "" if any(values) else "No events in 30 days",
     }
 
 
