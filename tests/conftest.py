@@ -64,12 +64,22 @@ def another() -> Iterator[psycopg.Connection]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """Makes the days once: creating tables in every test would take longer than the tests."""
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Makes the days once: creating tables in every test would take longer than the tests.
+
+    At the end it closes what threads of a test have left open, or the database could not be dropped.
+    """
     with django_db_blocker.unblock():
         now = datetime.now(UTC)
         past = [(now - timedelta(days=days)).date() for days in range(DAYS_BACK)]
         partitions.ensure(writer.connected(), [*past, *partitions.ahead(now, 2)])
+        connection.close()
+    yield
+    with django_db_blocker.unblock():
+        rows(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
         connection.close()
 
 
