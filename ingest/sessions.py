@@ -179,7 +179,8 @@ class Fold:
         rows = self.of_visitor[row.site_id, row.visitor_id]
         rows.append(row)
         if len(rows) > MOST_NEAR:
-            rows.remove(min(rows, key=lambda row: row.seen_until))
+            # Never the one that has just begun: its own events are still to be counted.
+            rows.remove(min(rows[:-1], key=lambda row: row.seen_until))
         return row
 
     def _last(self, key: Key) -> Key:

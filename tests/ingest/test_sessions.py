@@ -105,6 +105,11 @@ def test_a_named_session_takes_in_what_came_without_a_name(order: tuple[int, int
     assert (row.id, row.events, row.is_bounce) == (1, 2, False)
 
 
+def test_a_visitors_hundredth_session_is_as_whole_as_the_first() -> None:
+    twice = [event(40 * number + late) for number in range(100) for late in (0, 5)]
+    assert [row.events for row in fold(*twice).new] == [2] * 100
+
+
 def test_a_visitor_with_very_many_sessions_is_folded_in_time() -> None:
     many = [event(minute / 60, session_id=minute + 1) for minute in range(3000)]
     started = time.perf_counter()
