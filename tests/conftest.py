@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import redis
 from django.db import connection
+from psycopg import sql
 from pytest_django import DjangoDbBlocker, Settings
 
 from analytics_site.embedded import account, folder, ports
@@ -67,7 +68,7 @@ def another() -> Iterator[psycopg.Connection]:
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Makes the days once: creating tables in every test would take longer than the tests.
 
-    At the end it closes what threads of a test have left open, or the database could not be dropped.
+    At the end it ends what threads of a test have left open, or the database could not be dropped.
     """
     with django_db_blocker.unblock():
         now = datetime.now(UTC)
@@ -76,11 +77,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
         connection.close()
     yield
     with django_db_blocker.unblock():
-        rows(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        )
         connection.close()
+    _end_connections(connection.settings_dict["NAME"])
+
+
+def _end_connections(database: str) -> None:
+    """Ends each, over a connection to another database, and lets none begin."""
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as conn:
+        conn.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(database)))
+        conn.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database])
 
 
 @pytest.fixture(autouse=True)

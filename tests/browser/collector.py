@@ -1,6 +1,7 @@
 """A server that serves one page with the tracker and keeps what it is sent."""
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,8 @@ class Collector(ThreadingHTTPServer):
         self.types: list[str] = []
         self.statuses: list[int] = []  # answers to come; 202 when there are no more
         self.attributes = ""
+        self.answering = threading.Event()  # cleared, requests stay under way
+        self.answering.set()
 
     @property
     def base(self) -> str:
@@ -63,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.bodies.append(body)
         self.server.types.append(self.headers["Content-Type"])
+        self.server.answering.wait(10)
         self._answer(self.server.statuses.pop(0) if self.server.statuses else 202, "application/json", "{}")
 
     def _answer(self, status: int, content_type: str, text: str) -> None:
