@@ -189,6 +189,7 @@ def test_single_keys_choose_the_period(overview: Page) -> None:
 
 def test_escape_closes_a_menu_before_it_clears_the_filters(overview: Page) -> None:
     google(overview).click()
+    expect(overview.locator(".chip")).to_be_visible()
     overview.locator("[data-menu=period] summary").click()
     overview.keyboard.press("Escape")
     expect(overview.locator("[data-menu=period]")).not_to_have_attribute("open", "")
