@@ -8,14 +8,13 @@ import logging
 import threading
 import time
 
-import msgspec
 import psycopg
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 
 from ingest import lease, quarantine, queue, writer
-from ingest.event import Batch
+from ingest.event import Batch, apart
 from ingest.lease import Lease
 from ingest.queue import Entry
 
@@ -164,7 +163,7 @@ def _again(held: Lease, entry: Entry) -> Entry:
     if entry.batch is None or not lease.is_applied(held, entry.id):
         return entry
     # What was dropped and rejected at the door was counted with it.
-    return entry._replace(batch=msgspec.structs.replace(entry.batch, is_again=True, outcomes={}))
+    return entry._replace(batch=apart(entry.batch, is_again=True))
 
 
 def _is_full(entries: list[Entry]) -> bool:

@@ -64,8 +64,16 @@ class DropReason(enum.StrEnum):
     """Why a valid event was deliberately not counted. The value is the word in answers, counts and docs."""
 
     BOT = "bot"
-    HOST_NOT_ALLOWED = "host_not_allowed"
+    PREFETCH = "prefetch"
+    DO_NOT_TRACK = "do_not_track"
+    SITE_PAUSED = "site_paused"
+    RATE_LIMITED = "rate_limited"
     SPAM_REFERRER = "spam_referrer"
+    HOST_NOT_ALLOWED = "host_not_allowed"
+    BLOCKED_ADDRESS = "blocked_address"
+    BLOCKED_COUNTRY = "blocked_country"
+    BLOCKED_HOST = "blocked_host"
+    BLOCKED_PATH = "blocked_path"
     SITE_DELETED = "site_deleted"
 
     @property
@@ -75,8 +83,16 @@ class DropReason(enum.StrEnum):
 
 DROP_SENTENCES = {
     DropReason.BOT: "The user agent is a crawler, a monitor or a script.",
+    DropReason.PREFETCH: "The browser loaded the page ahead of time; nobody has seen it.",
+    DropReason.DO_NOT_TRACK: "The browser asks not to be tracked, and the site honours that.",
+    DropReason.SITE_PAUSED: "The site's owner has paused collecting.",
+    DropReason.RATE_LIMITED: "More events came than the site or the address may send.",
+    DropReason.SPAM_REFERRER: "The referrer is a host known for spam, or one that the site blocks.",
     DropReason.HOST_NOT_ALLOWED: "The page's host is not in the site's list of allowed hosts.",
-    DropReason.SPAM_REFERRER: "The referrer is a host known for spam.",
+    DropReason.BLOCKED_ADDRESS: "The site blocks the sender's address.",
+    DropReason.BLOCKED_COUNTRY: "The site blocks the sender's country.",
+    DropReason.BLOCKED_HOST: "The site blocks the page's host.",
+    DropReason.BLOCKED_PATH: "The site blocks the page's path.",
     DropReason.SITE_DELETED: "The site was deleted before the event was written.",
 }
 
@@ -142,8 +158,20 @@ class Event(msgspec.Struct, omit_defaults=True):
     context: Context | None = None  # where it differs from the batch's
 
 
+class Sample(msgspec.Struct, omit_defaults=True, frozen=True):
+    """One event that was not counted, as its site's owner may read it. No address; texts are cut."""
+
+    outcome: str  # "dropped" or "rejected"
+    reason: str
+    detail: str = ""
+    name: str = ""
+    page: str = ""  # host and path
+    user_agent: str = ""
+    event: str = ""  # of a rejected one: as it was sent, JSON
+
+
 class Batch(msgspec.Struct, omit_defaults=True):
-    """What one request, or one block of an import, brought for one site; an entry of the stream."""
+    """What one request, or one block of an import, brought for one site; travels in an entry of the stream."""
 
     site_id: int
     received_at: float
@@ -151,6 +179,14 @@ class Batch(msgspec.Struct, omit_defaults=True):
     context: Context = Context()
     batch_id: UUID | None = None
     outcomes: dict[str, dict[str, int]] = {}  # outcome ("dropped", "rejected") -> reason -> events
+    hits: dict[int, int] = {}  # id of a shield -> events that it dropped
+    bots: dict[str, dict[str, int]] = {}  # kind of bot -> name -> events
+    samples: list[Sample] = []
     is_import: bool = False
     is_again: bool = False  # read again after a crash: what is stored already is not counted again
     version: int = 1
+
+
+def apart(batch: Batch, **changes: Any) -> Batch:
+    """The batch without what was refused of it at the door, which another part of it carries."""
+    return msgspec.structs.replace(batch, outcomes={}, hits={}, bots={}, samples=[], **changes)

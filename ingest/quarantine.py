@@ -5,15 +5,16 @@ database's and is tried again by the caller, for ever if need be.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
 import psycopg
 from django.db import connection
 
-from ingest.event import Batch
+from ingest.event import Batch, apart
 from ingest.models import Quarantine
-from ingest.store import marks
+from ingest.store import ledger
 from ingest.writer import Written
 from ingest.writer import write as write_whole
 
@@ -58,7 +59,7 @@ def _halves(batches: list[Batch]) -> tuple[list[Batch], list[Batch]] | None:
     if len(batch.events) < 2:
         return None
     left = msgspec.structs.replace(batch, events=batch.events[:middle])
-    return [left], [msgspec.structs.replace(batch, events=batch.events[middle:], outcomes={})]
+    return [left], [apart(batch, events=batch.events[middle:])]
 
 
 def _set_aside(batch: Batch, error: Exception, claim: Inside) -> Written:
@@ -70,9 +71,7 @@ def _set_aside(batch: Batch, error: Exception, claim: Inside) -> Written:
         Quarantine.objects.create(
             site_id=batch.site_id, sqlstate=state, detail=detail[:500], entry=msgspec.msgpack.encode(batch)
         )
-        lines = marks.refused_at_the_door([batch])
-        lines[marks.line_of(batch, "quarantined", state)] += len(batch.events)
-        marks.count(conn, lines)
+        ledger.write(conn, [batch], Counter({ledger.line_of(batch, "quarantined", state): len(batch.events)}))
     return Written(0, 0)
 
 

@@ -14,7 +14,7 @@ import msgspec
 import redis
 from django.conf import settings
 
-from ingest.event import Batch
+from ingest.event import Batch, apart
 
 GROUP, CONSUMER, FIELD = "writer", "writer", b"b"
 VERSION = 1
@@ -126,10 +126,9 @@ def split(batch: Batch) -> Iterator[tuple[int, Batch]]:
     by_shard: dict[int, list[Any]] = {}
     for event in batch.events:
         by_shard.setdefault(shard_of(event.visitor_id), []).append(event)
-    outcomes = batch.outcomes
     for shard, events in by_shard.items() or [(0, [])]:
-        yield shard, msgspec.structs.replace(batch, events=events, outcomes=outcomes)
-        outcomes = {}
+        yield shard, msgspec.structs.replace(batch, events=events)
+        batch = apart(batch)
 
 
 def ensure_group(shard: int) -> bool:

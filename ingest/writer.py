@@ -19,7 +19,7 @@ from ingest.enrich.origin import origin_of
 from ingest.event import Batch, DropReason
 from ingest.sessions import Fold, Placed
 from ingest.sites import KnownSite
-from ingest.store import events, marks, sessions, visitors
+from ingest.store import events, ledger, marks, sessions, visitors
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 6
@@ -72,26 +72,26 @@ def _moments(batches: list[Batch]) -> set[datetime]:
 
 
 def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
-    lines = marks.refused_at_the_door(batches)
+    lines: Counter[ledger.Line] = Counter()
     items, repeated = _unrepeated(_placed(batches, lines))
     found = events.stored(conn, items) if items else set()
     new = [item for item in items if (item.site.id, item.event.id) not in found]
     repeated += [item for item in items if (item.site.id, item.event.id) in found]
     if new:
         _store(conn, new)
-    lines.update(marks.line_of(item.batch, "stored") for item in new)
-    lines.update(marks.line_of(item.batch, "duplicate") for item in repeated if not item.batch.is_again)
-    marks.count(conn, lines)
+    lines.update(ledger.line_of(item.batch, "stored") for item in new)
+    lines.update(ledger.line_of(item.batch, "duplicate") for item in repeated if not item.batch.is_again)
+    ledger.write(conn, batches, lines)
     return Written(len(new), len(repeated))
 
 
-def _placed(batches: list[Batch], lines: Counter[marks.Line]) -> list[Placed]:
+def _placed(batches: list[Batch], lines: Counter[ledger.Line]) -> list[Placed]:
     """The events with their sites, in order of time. Those of a site that was deleted since are counted in LINES."""
     placed = []
     for batch in batches:
         site = sites.by_id(batch.site_id)
         if site is None:
-            lines[marks.line_of(batch, "dropped", DropReason.SITE_DELETED)] += len(batch.events)
+            lines[ledger.line_of(batch, "dropped", DropReason.SITE_DELETED)] += len(batch.events)
             continue
         placed += [Placed.of(site, event, batch) for event in batch.events]
     return sorted(placed, key=lambda item: item.order)

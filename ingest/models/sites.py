@@ -47,6 +47,16 @@ class Site(models.Model):
         blank=True,
         help_text="Hosts whose pages are counted, subdomains with *. in front. Empty: every host.",
     )
+    is_paused = models.BooleanField(default=False, help_text="When on, events are answered and not counted.")
+    honours_dnt = models.BooleanField(
+        default=False, help_text="When on, browsers that send Do Not Track or Global Privacy Control are not counted."
+    )
+    kept_parameters = ArrayField(
+        models.CharField(max_length=64),
+        default=list,
+        blank=True,
+        help_text="Query parameters of pages that are kept beside the campaign ones; all others are cut off.",
+    )
     session_minutes = models.PositiveSmallIntegerField(default=30)
     secret = models.BinaryField(max_length=32, default=secrets.token_bytes, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
