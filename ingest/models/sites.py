@@ -47,13 +47,18 @@ class Site(models.Model):
         blank=True,
         help_text="Hosts whose pages are counted, subdomains with *. in front. Empty: every host.",
     )
-    is_paused = models.BooleanField(default=False, help_text="When on, events are answered and not counted.")
+    is_paused = models.BooleanField(
+        default=False, db_default=False, help_text="When on, events are answered and not counted."
+    )
     honours_dnt = models.BooleanField(
-        default=False, help_text="When on, browsers that send Do Not Track or Global Privacy Control are not counted."
+        default=False,
+        db_default=False,
+        help_text="When on, browsers that send Do Not Track or Global Privacy Control are not counted.",
     )
     kept_parameters = ArrayField(
         models.CharField(max_length=64),
         default=list,
+        db_default=[],
         blank=True,
         help_text="Query parameters of pages that are kept beside the campaign ones; all others are cut off.",
     )
