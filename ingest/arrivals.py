@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from django.conf import settings
 
 from ingest.fields import mended
-from ingest.pipeline import CORS, Answer, Arrival, refused
+from ingest.pipeline import CORS, Answer, refused
 from ingest.refusal import Refused
+from ingest.steps import Arrival
 
 METHODS = "POST, OPTIONS"
 

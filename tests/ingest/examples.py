@@ -8,7 +8,7 @@ from typing import Any
 from ingest import queue
 from ingest.event import Batch, Context, Event
 from ingest.models import Site
-from ingest.pipeline import Arrival
+from ingest.steps import Arrival
 
 CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36"
 ADDRESS = "203.0.113.77"  # of a block that is kept for documents: found anywhere, it came from a test

@@ -16,7 +16,8 @@ from ingest.drain import Drain
 from ingest.enrich import geo
 from ingest.event import Batch, DropReason
 from ingest.models import ApiKey, Quarantine, Site
-from ingest.pipeline import STEPS, Answer, collect
+from ingest.pipeline import Answer, collect
+from ingest.steps import STEPS
 from tests.conftest import Silence, counts, no_postgres, rows
 from tests.ingest.examples import ADDRESS, CHROME, arrival, document, waiting
 
