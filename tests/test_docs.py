@@ -18,6 +18,7 @@ from ingest import fields
 from ingest.event import NAMES, DropReason
 from ingest.formats import native
 from ingest.importers.line import Outcome
+from ingest.refusal import REJECTION_SENTENCES
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("analytics_site", "ingest", "reports")
@@ -173,6 +174,17 @@ def documented(heading: str) -> set[str]:
 def test_every_reason_is_in_the_contract_and_no_other() -> None:
     assert {"unknown_site", "bad_timestamp", "bot"} <= reasons()
     assert documented("Reasons") == reasons()
+
+
+def test_every_rejection_has_its_sentence_and_the_contract_says_the_same() -> None:
+    raised = {
+        constant(call.args[0])
+        for call in calls("ingest")
+        if isinstance(call.func, ast.Name) and call.func.id == "Rejected"
+    }
+    assert set(REJECTION_SENTENCES) == raised
+    told = {row[0].strip("`"): row[1] for row in table_rows(sections(text("docs/api.md"))["Reasons"])}
+    assert {reason: told[reason] for reason in REJECTION_SENTENCES} == REJECTION_SENTENCES
 
 
 def test_every_name_with_a_meaning_is_in_the_contract_and_no_other() -> None:
