@@ -21,6 +21,9 @@ from ingest.hashing import digest
 from ingest.sites import KnownSite
 
 Key = tuple[int, int]  # site, session
+# Site, and quarter-hour since 1970: in every zone an hour of the clock begins with one.
+Quarter = tuple[int, int]
+QUARTER_SECONDS = 900
 # How many sessions of one visitor are looked at for an event without a session's name: ids are the sender's,
 # and one that names a session for every event must not slow the others down.
 MOST_NEAR = 50
@@ -40,8 +43,8 @@ class Placed(msgspec.Struct):
         return cls(site, event, batch, datetime.fromtimestamp(event.ts, UTC))
 
     @property
-    def order(self) -> tuple[datetime, UUID]:
-        return self.ts, self.event.id
+    def order(self) -> tuple[float, int]:
+        return self.event.ts, self.event.id.int
 
 
 class Origin(msgspec.Struct, omit_defaults=True):
@@ -118,6 +121,7 @@ class SessionRow(Origin):
 
 COLUMNS = SessionRow.__struct_fields__
 ORIGIN = Origin.__struct_fields__
+CLICK_IDS = COLUMNS.index("click_ids")
 
 
 class Folded(NamedTuple):
@@ -126,7 +130,7 @@ class Folded(NamedTuple):
     new: list[SessionRow]
     changed: list[SessionRow]
     joined: dict[Key, SessionRow]
-    moments: set[tuple[KnownSite, datetime]]  # whose hours have other figures now
+    quarters: set[Quarter]  # in which figures have changed
 
 
 class Fold:
@@ -144,7 +148,7 @@ class Fold:
         self.stored: set[Key] = set()
         self.touched: dict[Key, None] = {}
         self.joined: dict[Key, Key] = {}
-        self.moments: set[tuple[KnownSite, datetime]] = set()
+        self.quarters: set[Quarter] = set()
         for row in loaded:
             self._hold(row)
             self.stored.add(row.key)
@@ -156,23 +160,27 @@ class Fold:
             row = self._row_of(item)
             self._count(row, item)
             item.session_id = row.id
-            self.touched[row.key] = None
-        for item in placed:
-            item.session_id = self._last((item.site.id, item.session_id))[1]
-            self.moments |= {
-                (item.site, item.ts),
-                (item.site, self.rows[item.site.id, item.session_id].started_at),
-            }
+            self.touched[row.site_id, row.id] = None
+            self.quarters.add((row.site_id, int(item.event.ts // QUARTER_SECONDS)))
+        if self.joined:
+            for item in placed:
+                item.session_id = self._last((item.site.id, item.session_id))[1]
         return self._outcome()
 
     def _outcome(self) -> Folded:
         rows = [self.rows[key] for key in self.touched if key in self.rows]
+        for row in rows:
+            self._mark(row)
         return Folded(
             [row for row in rows if row.key not in self.stored],
             [row for row in rows if row.key in self.stored],
             {key: self.rows[self._last(key)] for key in self.joined if key in self.stored},
-            self.moments,
+            self.quarters,
         )
+
+    def _mark(self, row: SessionRow) -> None:
+        """A session's figures are those of the hour that it started in."""
+        self.quarters.add((row.site_id, int(row.started_at.timestamp() // QUARTER_SECONDS)))
 
     def _hold(self, row: SessionRow) -> SessionRow:
         self.rows[row.key] = row
@@ -194,19 +202,21 @@ class Fold:
         known = self.rows.get((item.site.id, item.event.session_id))
         row = known or self._begin(item, item.event.session_id, is_derived=False)
         # Events without a session's name that came first: they belong to it as much as later ones.
-        self._absorb(item.site, row, self._near(item))
-        return row
+        return self._absorb(row, self._near(item))
 
     def _near(self, item: Placed) -> list[SessionRow]:
         """The visitor's sessions that the event lies within the gap of."""
+        rows = self.of_visitor.get((item.site.id, item.event.visitor_id))
+        if not rows:
+            return []
         gap = timedelta(seconds=item.site.session_seconds)
-        rows = self.of_visitor[item.site.id, item.event.visitor_id]
-        return [row for row in rows if row.seen_from - gap <= item.ts <= row.seen_until + gap]
+        earliest, latest = item.ts - gap, item.ts + gap
+        return [row for row in rows if row.seen_from <= latest and row.seen_until >= earliest]
 
-    def _absorb(self, site: KnownSite, into: SessionRow, near: list[SessionRow]) -> SessionRow:
+    def _absorb(self, into: SessionRow, near: list[SessionRow]) -> SessionRow:
         for other in near:
             if other is not into and other.is_derived:
-                self._join(site, into, other)
+                self._join(into, other)
         return into
 
     def _by_inactivity(self, item: Placed) -> SessionRow:
@@ -217,17 +227,18 @@ class Fold:
         named = [row for row in near if not row.is_derived]
         if named:
             nearest = min(named, key=lambda row: (abs(row.seen_until - item.ts), row.id))
-            return self._absorb(item.site, nearest, near)
+            return self._absorb(nearest, near)
         near.sort(key=lambda row: (row.seen_from, row.id))
-        return self._absorb(item.site, near[0], near)
+        return self._absorb(near[0], near)
 
     def _begin(self, item: Placed, id_: int, *, is_derived: bool) -> SessionRow:
         return self._hold(
             SessionRow(site_id=item.site.id, id=id_, visitor_id=item.event.visitor_id, is_derived=is_derived)
         )
 
-    def _join(self, site: KnownSite, into: SessionRow, other: SessionRow) -> None:
-        self.moments |= {(site, other.started_at), (site, into.started_at)}
+    def _join(self, into: SessionRow, other: SessionRow) -> None:
+        self._mark(other)
+        self._mark(into)
         merge(into, other)
         self.joined[other.key] = into.key
         self.touched[into.key] = None
@@ -237,38 +248,49 @@ class Fold:
             rows.remove(other)
 
     def _count(self, row: SessionRow, item: Placed) -> None:
-        """As merging a session of this one event; its origin is found only if it comes first."""
-        one = of_one(item)
-        if one.first < row.first:
+        """The origin is found only of an event that comes first."""
+        if comes_first(item, row):
             if row.seen_from <= row.seen_until:  # not just begun: its start moves
-                self.moments.add((item.site, row.started_at))
-            take_origin(one, self.origin_of(item))
-        merge(row, one)
+                self._mark(row)
+            take_origin(row, self.origin_of(item))
+            row.first_event = item.event.id
+        count(row, item)
 
 
-def of_one(item: Placed) -> SessionRow:
-    """The session of a single event, without its origin."""
-    event, meaning = item.event, meaning_of(item.event.name, item.event.category)
-    row = SessionRow(
-        seen_from=item.ts,
-        seen_until=item.ts,
-        started_at=item.ts,
-        last_activity=item.ts,
-        first_event=event.id,
-        user_id=event.user_id,
-        user_at=item.ts if event.user_id else None,
-        events=int(meaning.counts),
-        interactive=int(meaning.ends_bounce),
-        engaged_ms=event.engaged_ms or 0,
-        scroll=event.scroll or 0,
-        revenue=(event.value or 0.0) if event.currency else 0.0,
-    )
+def comes_first(item: Placed, row: SessionRow) -> bool:
+    """Whether the event is before all that ROW has counted; see `SessionRow.first`."""
+    is_ping = not meaning_of(item.event.name, item.event.category).counts
+    return (is_ping, item.ts, item.event.id) < row.first
+
+
+def count(row: SessionRow, item: Placed) -> None:
+    """Adds one event to its session, but for the origin. The same as merging the session of this event alone."""
+    event, ts, meaning = item.event, item.ts, meaning_of(item.event.name, item.event.category)
+    if meaning.counts and not row.events:
+        row.started_at = row.last_activity = ts
+    elif meaning.counts or not row.events:
+        row.started_at, row.last_activity = min(row.started_at, ts), max(row.last_activity, ts)
+    row.seen_from, row.seen_until = min(row.seen_from, ts), max(row.seen_until, ts)
+    row.events += meaning.counts
+    row.interactive += meaning.ends_bounce
     if meaning.counter:
-        setattr(row, meaning.counter, 1)
+        setattr(row, meaning.counter, getattr(row, meaning.counter) + 1)
     if event.name == PAGEVIEW and event.path:
-        row.entry_at = row.exit_at = item.ts
-        row.entry_page = row.exit_page = event.path
-    return row
+        _count_page(row, ts, event.path)
+    if event.user_id and (not row.user_at or (ts, event.user_id) > (row.user_at, row.user_id)):
+        row.user_id, row.user_at = event.user_id, ts
+    row.engaged_ms += event.engaged_ms or 0
+    row.scroll = max(row.scroll, event.scroll or 0)
+    row.revenue += (event.value or 0.0) if event.currency else 0.0
+    row.is_bounce = row.page_views == 1 and row.interactive == 0
+
+
+def _count_page(row: SessionRow, ts: datetime, path: str) -> None:
+    # Times first: two pages at the very same moment are rare.
+    if row.entry_at is None or ts < row.entry_at or (ts == row.entry_at and path < (row.entry_page or "")):
+        row.entry_at, row.entry_page = ts, path
+    if row.exit_at is None or ts > row.exit_at or (ts == row.exit_at and path > (row.exit_page or "")):
+        row.exit_at, row.exit_page = ts, path
 
 
 SUMS = (
@@ -320,9 +342,11 @@ def _derived_id(item: Placed) -> int:
     return digest(item.site.secret, f"derived\0{item.event.visitor_id}\0{item.event.id}")
 
 
-def as_tuple(row: SessionRow, dump: Callable[[Any], Any]) -> tuple[Any, ...]:
-    """In the order of COLUMNS; DUMP wraps what is stored as JSON."""
-    values = msgspec.structs.asdict(row)
-    if values["click_ids"] is not None:
-        values["click_ids"] = dump(values["click_ids"])
-    return tuple(values[name] for name in COLUMNS)
+def as_tuple(row: SessionRow) -> tuple[Any, ...]:
+    """In the order of COLUMNS, JSON as text."""
+    values = msgspec.structs.astuple(row)
+    return (*values[:CLICK_IDS], _json(row.click_ids), *values[CLICK_IDS + 1 :])
+
+
+def _json(value: dict[str, str] | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()

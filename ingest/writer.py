@@ -17,7 +17,7 @@ from django.db import connection
 from ingest import partitions, sites
 from ingest.enrich.origin import origin_of
 from ingest.event import Batch, DropReason
-from ingest.sessions import Fold, Placed
+from ingest.sessions import QUARTER_SECONDS, Fold, Placed, Quarter
 from ingest.sites import KnownSite
 from ingest.store import events, ledger, marks, sessions, visitors
 
@@ -75,14 +75,21 @@ def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
     lines: Counter[ledger.Line] = Counter()
     items, repeated = _unrepeated(_placed(batches, lines))
     found = events.stored(conn, items) if items else set()
-    new = [item for item in items if (item.site.id, item.event.id) not in found]
-    repeated += [item for item in items if (item.site.id, item.event.id) in found]
-    if new:
-        _store(conn, new)
-    lines.update(ledger.line_of(item.batch, "stored") for item in new)
-    lines.update(ledger.line_of(item.batch, "duplicate") for item in repeated if not item.batch.is_again)
+    if found:
+        repeated += [item for item in items if events.id_of(item) in found]
+        items = [item for item in items if events.id_of(item) not in found]
+    if items:
+        _store(conn, items)
+    _count(lines, "stored", items)
+    _count(lines, "duplicate", [item for item in repeated if not item.batch.is_again])
     ledger.write(conn, batches, lines)
-    return Written(len(new), len(repeated))
+    return Written(len(items), len(repeated))
+
+
+def _count(lines: Counter[ledger.Line], outcome: str, items: list[Placed]) -> None:
+    by_batch = {id(item.batch): item.batch for item in items}
+    for key, number in Counter(id(item.batch) for item in items).items():
+        lines[ledger.line_of(by_batch[key], outcome)] += number
 
 
 def _placed(batches: list[Batch], lines: Counter[ledger.Line]) -> list[Placed]:
@@ -101,7 +108,7 @@ def _unrepeated(items: list[Placed]) -> tuple[list[Placed], list[Placed]]:
     once: dict[events.Id, Placed] = {}
     repeated = []
     for item in items:
-        if once.setdefault((item.site.id, item.event.id), item) is not item:
+        if once.setdefault(events.id_of(item), item) is not item:
             repeated.append(item)
     return list(once.values()), repeated
 
@@ -117,14 +124,18 @@ def _store(conn: psycopg.Connection, items: list[Placed]) -> None:
     for key, into in folded.joined.items():
         events.move(conn, key, into)
     events.insert(conn, items, datetime.now(UTC))
-    marks.dirty(conn, folded.moments | _no_longer_new(conn, items, firsts))
+    known = {item.site.id: item.site for item in items}
+    marks.dirty(conn, _moments_of(known, folded.quarters) | _no_longer_new(conn, known, firsts))
+
+
+def _moments_of(known: dict[int, KnownSite], quarters: set[Quarter]) -> set[tuple[KnownSite, datetime]]:
+    return {(known[site], datetime.fromtimestamp(number * QUARTER_SECONDS, UTC)) for site, number in quarters}
 
 
 def _no_longer_new(
-    conn: psycopg.Connection, items: list[Placed], firsts: visitors.Firsts
+    conn: psycopg.Connection, known: dict[int, KnownSite], firsts: visitors.Firsts
 ) -> set[tuple[KnownSite, datetime]]:
     if not firsts.moved:
         return set()
-    known = {item.site.id: item.site for item in items}
     changed = sessions.unmark_new(conn, {key: firsts.at[key] for key in firsts.moved})
     return {(known[site_id], started_at) for site_id, started_at in changed}

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
-from uuid import UUID
 
 import msgspec
 import psycopg
-from psycopg import sql
 
 from ingest.enrich import source
 from ingest.sessions import Placed, SessionRow
+from ingest.store import copying
 
-Id = tuple[int, UUID]  # site, event
+Id = tuple[int, int]  # site, and the event's id as a number: a UUID is slow to hash and compare
 
 COLUMNS = (
     "site_id", "id", "ts", "sent_ts", "session_id", "visitor_id", "name", "category", "label", "hostname",
@@ -37,6 +36,10 @@ def has_own_time(item: Placed) -> bool:
     )
 
 
+def id_of(item: Placed) -> Id:
+    return item.site.id, item.event.id.int
+
+
 FIND = """
 SELECT e.site_id, e.id FROM ingest_event e
 JOIN unnest(%(sites)s::bigint[], %(ids)s::uuid[]) AS sought(site_id, id)
@@ -56,46 +59,34 @@ def stored(conn: psycopg.Connection, items: list[Placed]) -> set[Id]:
     buckets = sorted({item.event.id.int % LOCK_BUCKETS for item in items if not has_own_time(item)})
     if buckets:
         conn.execute(LOCK, (LOCK_SPACE, buckets))
-    found: set[Id] = set()
-    for group in (
-        [item for item in items if item.batch.is_import],
-        [item for item in items if not item.batch.is_import],
-    ):
-        spans = [_accepted(item) for item in group]
-        found |= _find(conn, group, [start for start, _ in spans], [end for _, end in spans])
-    return found
+    imported = [item for item in items if item.batch.is_import]
+    live = [item for item in items if not item.batch.is_import] if imported else items
+    return _find(conn, imported, NEAR, NEAR) | _find(conn, live, FAR_BACK, FAR_AHEAD)
 
 
-def _accepted(item: Placed) -> tuple[datetime, datetime]:
-    """From when to when an event that arrived with this one's batch may lie; around its own time if imported."""
-    if item.batch.is_import:
-        return item.ts - NEAR, item.ts + NEAR
-    arrived = datetime.fromtimestamp(item.batch.received_at, UTC)
-    return min(arrived - FAR_BACK, item.ts), arrived + FAR_AHEAD
-
-
-def _find(conn: psycopg.Connection, items: list[Placed], starts: list[datetime], ends: list[datetime]) -> set[Id]:
+def _find(conn: psycopg.Connection, items: list[Placed], back: timedelta, ahead: timedelta) -> set[Id]:
+    """Within BACK and AHEAD of when the events happened or arrived."""
     if not items:
         return set()
+    moments = [item.event.ts for item in items]
+    if not items[0].batch.is_import:
+        moments += {item.batch.received_at for item in items}
+    start, end = datetime.fromtimestamp(min(moments), UTC) - back, datetime.fromtimestamp(max(moments), UTC) + ahead
     values = {
-        "sites": [item.site.id for item in items],
-        "ids": [item.event.id for item in items],
+        "sites": copying.array([item.site.id for item in items]),
+        "ids": copying.array([item.event.id for item in items]),
         # Whole days: whatever a partition's unique index would refuse is found here.
-        "start": datetime.combine(min(starts), time.min, UTC),
-        "end": datetime.combine(max(ends), time.max, UTC),
+        "start": datetime.combine(start, time.min, UTC),
+        "end": datetime.combine(end, time.max, UTC),
     }
-    return set(conn.execute(FIND, values).fetchall())
+    return {(site, id_.int) for site, id_ in conn.execute(FIND, values).fetchall()}
 
 
-COPY = sql.SQL("COPY ingest_event ({columns}) FROM STDIN").format(
-    columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
-)
+COPY = copying.into("ingest_event", COLUMNS)
 
 
 def insert(conn: psycopg.Connection, items: Iterable[Placed], now: datetime) -> None:
-    with conn.cursor() as cursor, cursor.copy(COPY) as copy:
-        for item in items:
-            copy.write_row(_row(item, now))
+    copying.rows(conn, COPY, [copying.line(_row(item, now)) for item in items])
 
 
 def _row(item: Placed, now: datetime) -> tuple[object, ...]:

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
-from psycopg.types.json import Jsonb
 
 from ingest.sessions import COLUMNS, MOST_NEAR, Folded, Key, Placed, SessionRow, as_tuple
+from ingest.store import copying
 
 NAMES = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 
@@ -81,8 +80,8 @@ def _spans(items: Iterable[Placed]) -> dict[Key, tuple[datetime, datetime]]:
     return spans
 
 
-INSERT = sql.SQL("COPY ingest_session ({columns}) FROM STDIN").format(columns=NAMES)
-STAGE = sql.SQL("COPY changed_session ({columns}) FROM STDIN").format(columns=NAMES)
+INSERT = copying.into("ingest_session", COLUMNS)
+STAGE = copying.into("changed_session", COLUMNS)
 MAKE_STAGE = (
     "CREATE TEMP TABLE IF NOT EXISTS changed_session (LIKE ingest_session INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
 )
@@ -126,10 +125,4 @@ def unmark_new(conn: psycopg.Connection, moved: dict[Key, datetime]) -> list[tup
 
 
 def _copy(conn: psycopg.Connection, statement: sql.Composed, rows: list[SessionRow]) -> None:
-    with conn.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in sorted(rows, key=lambda row: row.key):
-            copy.write_row(as_tuple(row, _json))
-
-
-def _json(value: Any) -> Jsonb:
-    return Jsonb(value)
+    copying.rows(conn, statement, [copying.line(as_tuple(row)) for row in sorted(rows, key=lambda row: row.key)])

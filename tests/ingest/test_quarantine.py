@@ -35,7 +35,7 @@ def test_without_a_bad_event_it_is_one_transaction(site: Site) -> None:
 
 
 POISON: list[tuple[str, str, dict[str, Any]]] = [
-    ("U+0000 in a text", "22000", {"title": "a\x00b"}),
+    ("U+0000 in a text", "22021", {"title": "a\x00b"}),
     ("U+0000 in a property", "22P05", {"properties": {"a": "\x00"}}),
     ("U+0000 in what is known of a user", "22P05", {"user_properties": {"a": "\x00"}}),
     ("a number that is too large", "22003", {"scroll": 40_000}),
@@ -47,7 +47,7 @@ POISON: list[tuple[str, str, dict[str, Any]]] = [
     ("a time that is no number", "22000", {"ts": math.nan}),
     ("a time without end", "22000", {"ts": math.inf}),
     ("a time as sent that is far away", "22000", {"sent_ts": 1e20}),
-    ("U+0000 in the context", "22000", {"visitor_id": 8, "context": Context(language="\x00")}),
+    ("U+0000 in the context", "22021", {"visitor_id": 8, "context": Context(language="\x00")}),
 ]
 
 
@@ -147,7 +147,7 @@ def test_the_stream_goes_on_behind_a_bad_event(committed: Site) -> None:
     publish(committed, event(ts=1e12))
     publish(committed, event())
     assert Drain().turn() == 2
-    assert (queue.backlog(), states()) == (0, ["22000", "22000"])
+    assert (queue.backlog(), sorted(states())) == (0, ["22000", "22021"])
 
 
 def test_text_that_is_no_unicode_cannot_be_read_and_costs_no_other_entry(committed: Site) -> None:

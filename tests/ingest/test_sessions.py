@@ -13,7 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.event import Batch, Event, meaning_of
-from ingest.sessions import Fold, Folded, Origin, Placed, SessionRow, merge, of_one
+from ingest.sessions import (
+    QUARTER_SECONDS,
+    Fold,
+    Folded,
+    Origin,
+    Placed,
+    SessionRow,
+    comes_first,
+    count,
+    merge,
+)
 from ingest.sites import KnownSite
 
 SITE = KnownSite(1, "ff_key", "example.test", zoneinfo.ZoneInfo("UTC"), "returning", (), 1800, b"s" * 32)
@@ -167,7 +177,7 @@ def test_other_visitors_have_sessions_of_their_own() -> None:
 def test_both_the_old_and_the_new_start_hour_are_marked() -> None:
     (stored,) = fold(event(61)).new
     folded = fold(event(59), loaded=[stored])
-    hours = {moment.hour for _, moment in folded.moments}
+    hours = {quarter * QUARTER_SECONDS // 3600 % 24 for _, quarter in folded.quarters}
     assert hours == {12, 13}
 
 
@@ -264,11 +274,29 @@ def test_counters_are_the_sums_of_the_events(items: list[Placed]) -> None:
     assert sum(row.engaged_ms for row in rows) == sum(item.event.engaged_ms or 0 for item in items)
 
 
+def alone(item: Placed) -> SessionRow:
+    """The session of one event."""
+    row = SessionRow(first_event=item.event.id)
+    count(row, item)
+    return row
+
+
+@given(events())
+def test_counting_an_event_is_merging_the_session_of_it_alone(items: list[Placed]) -> None:
+    counted, merged = SessionRow(), SessionRow()
+    for item in items:
+        if comes_first(item, counted):
+            counted.first_event = item.event.id
+        count(counted, item)
+        merge(merged, alone(item))
+    assert msgspec.structs.asdict(counted) == msgspec.structs.asdict(merged)
+
+
 @given(events())
 def test_merging_is_commutative(items: list[Placed]) -> None:
     left, right = SessionRow(), SessionRow()
     for item in items:
-        merge(left, of_one(item))
+        merge(left, alone(item))
     for item in reversed(items):
-        merge(right, of_one(item))
+        merge(right, alone(item))
     assert msgspec.structs.asdict(left) == msgspec.structs.asdict(right)
