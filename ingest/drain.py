@@ -27,6 +27,7 @@ PAUSE_SECONDS = (0.2, 0.5, 1.0, 2.0)
 
 class Drain:
     def __init__(self) -> None:
+        self.name = lease.owner()
         self.leases: dict[int, Lease] = {}
         self.skipped: set[int] = set()  # shards in which entries were left
         self.stopping = threading.Event()
@@ -68,7 +69,7 @@ class Drain:
     def _take(self, shard: int) -> None:
         conn = writer.connected()
         lease.limit(conn)
-        held = lease.take(conn, shard)
+        held = lease.take(conn, shard, self.name)
         if held is None:
             return
         log.info("Writing shard %d (epoch %d).", shard, held.epoch)

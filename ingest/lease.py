@@ -6,6 +6,7 @@ a crash between commit and acknowledgement is known by it, and is not counted tw
 """
 
 import os
+import secrets
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +41,8 @@ RELEASE = "UPDATE ingest_shard SET until = now() WHERE shard = %s AND epoch = %s
 
 
 def owner() -> str:
-    """This process, told apart from every other: kernel start, namespace, process, its start."""
-    return f"{_machine()} {os.getpid()} {_started(os.getpid())}"
+    """A new name for a writer of this process: kernel start, namespace, process, its start, and a word of its own."""
+    return f"{_machine()} {os.getpid()} {_started(os.getpid())} {secrets.token_hex(4)}"
 
 
 def limit(conn: psycopg.Connection) -> None:
@@ -51,12 +52,13 @@ def limit(conn: psycopg.Connection) -> None:
     conn.execute("SET statement_timeout = '60s'")
 
 
-def take(conn: psycopg.Connection, shard: int) -> Lease | None:
-    """The shard, if nobody has it, its owner's time is over, or its owner is a process of this machine that
-    has ended: no need to wait for the end of its time then."""
+def take(conn: psycopg.Connection, shard: int, name: str = "") -> Lease | None:
+    """The shard for the writer NAME (a new one when left out), if nobody has it, its owner's time is over, its
+    owner is a process of this machine that has ended, or NAME itself, which could not give it back when the
+    database was away: no need to wait for the end of its time then."""
     row = conn.execute("SELECT owner FROM ingest_shard WHERE shard = %s", (shard,)).fetchone()
-    gone = [row[0]] if row and _has_ended(row[0]) else []
-    values = {"shard": shard, "owner": owner(), "seconds": SECONDS, "gone": gone}
+    gone = [row[0]] if row and (row[0] == name or _has_ended(row[0])) else []
+    values = {"shard": shard, "owner": name or owner(), "seconds": SECONDS, "gone": gone}
     try:
         with conn.transaction():
             conn.execute("SET LOCAL lock_timeout = '1s'")

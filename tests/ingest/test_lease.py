@@ -55,7 +55,13 @@ def test_it_lasts_ten_seconds(conn: psycopg.Connection) -> None:
 
 def test_nobody_takes_it_from_a_living_process(conn: psycopg.Connection) -> None:
     taken(conn)
-    assert lease.take(conn, 0) is None  # not even that process itself: one thread of it may be writing
+    assert lease.take(conn, 0) is None  # not even another writer of that process
+
+
+def test_a_writer_that_could_not_give_it_back_takes_it_again_at_once(conn: psycopg.Connection) -> None:
+    name = lease.owner()
+    assert lease.take(conn, 0, name) == Lease(0, 1, "0-0")
+    assert lease.take(conn, 0, name) == Lease(0, 2, "0-0")
 
 
 def test_it_is_taken_from_another_machine_after_its_time_alone(conn: psycopg.Connection) -> None:
@@ -73,7 +79,7 @@ def test_it_is_taken_at_once_from_a_process_of_this_machine_that_has_ended(conn:
 
 
 def test_a_process_that_got_the_number_of_an_ended_one_is_not_taken_for_it(conn: psycopg.Connection) -> None:
-    machine, pid, started = lease.owner().split(" ")
+    machine, pid, started, _ = lease.owner().split(" ")
     given_to(f"{machine} {pid} {int(started) - 1}", 5)
     assert taken(conn).epoch == 5
 
