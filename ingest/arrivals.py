@@ -25,6 +25,8 @@ def of(body: bytes, headers: Mapping[str, str], peer: str, now: float) -> Arriva
         language=_language(headers.get("accept-language", "")),
         country=_country(headers),
         server_key=_bearer(headers.get("authorization", "")),
+        purpose=_purpose(headers),
+        asks_not_to_track=headers.get("dnt") == "1" or headers.get("sec-gpc") == "1",
     )
 
 
@@ -50,6 +52,12 @@ def _normal(address: str) -> str:
 def _language(header: str) -> str | None:
     """The first of the sender's languages; no more of a long header is read."""
     return mended(header[:35].split(",")[0].split(";")[0].strip()) or None
+
+
+def _purpose(headers: Mapping[str, str]) -> str:
+    """Under its present name and the two that older browsers use."""
+    said = (headers.get(name) for name in ("sec-purpose", "purpose", "x-moz", "x-purpose"))
+    return next((value[:64] for value in said if value), "")
 
 
 def _country(headers: Mapping[str, str]) -> str | None:

@@ -1,8 +1,8 @@
 """Sites as the door and the writer know them: kept in memory for half a minute, so that an event costs no query.
 
-A changed or switched-off site is noticed within KEEP_SECONDS; a new key within MISS_SECONDS. When the
-database is away what was known stays known, and it is asked again every MISS_SECONDS. What nobody has is
-remembered apart: made-up keys push out one another, never a site.
+A changed or switched-off site, or a rule of it, is noticed within KEEP_SECONDS; a new key within MISS_SECONDS.
+When the database is away what was known stays known, and it is asked again every MISS_SECONDS. What nobody has
+is remembered apart: made-up keys push out one another, never a site.
 """
 
 import threading
@@ -16,7 +16,10 @@ from django.db import DatabaseError
 from django.db.models import Q
 from django.utils.timezone import now as utc_now
 
+from ingest import waiting
+from ingest import shields
 from ingest.models import ApiKey, Site
+from ingest.rules import NO_RULES, Rules
 
 KEEP_SECONDS, MISS_SECONDS = 30.0, 3.0
 MOST, MOST_MISSES = 10_000, 1_000
@@ -32,9 +35,14 @@ class KnownSite(NamedTuple):
     allowed_hosts: tuple[str, ...]
     session_seconds: int
     secret: bytes
+    is_paused: bool = False
+    honours_dnt: bool = False
+    kept_parameters: tuple[str, ...] = ()  # of pages' queries, beside the campaign's
+    rules: Rules = NO_RULES
 
     @classmethod
     def of(cls, site: Site) -> "KnownSite":
+        """Reads the site's shields: one query."""
         return cls(
             site.pk,
             site.key,
@@ -44,6 +52,10 @@ class KnownSite(NamedTuple):
             tuple(host.lower() for host in site.allowed_hosts),
             site.session_minutes * 60,
             bytes(site.secret),
+            site.is_paused,
+            site.honours_dnt,
+            tuple(name.lower() for name in site.kept_parameters),
+            shields.of_site(site.pk),
         )
 
     def allows(self, host: str | None) -> bool:
@@ -77,6 +89,7 @@ class _Memory(Generic[Value]):
         kept, now = self._recall(name), time.monotonic()
         if kept is not None and now < kept.until:
             return kept.value
+        waiting.check()
         try:
             value = ask()
         except DatabaseError:

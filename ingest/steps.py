@@ -3,6 +3,7 @@
 The steps are pure but for the day's salt (`put_visitor`), which may raise DatabaseError.
 """
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ import msgspec
 from ingest.enrich import bots, geo, source, visitor
 from ingest.event import Context, DropReason
 from ingest.formats import Sent
-from ingest.models import Site
+from ingest.models import Shield, Site
 from ingest.sites import KnownSite
 
 
@@ -27,6 +28,8 @@ class Arrival(NamedTuple):
     language: str | None = None
     country: str | None = None  # as a trusted proxy says
     server_key: str | None = None
+    purpose: str = ""  # what the browser says the request is for, such as prefetch
+    asks_not_to_track: bool = False  # Do Not Track or Global Privacy Control
 
 
 class Dropped(Exception):  # noqa: N818
@@ -48,21 +51,76 @@ class Situation(NamedTuple):
     sender: Context  # where and with what the sender is; of a server's event: its visitor, as far as it says
 
 
+def drop_paused(_: Sent, at: Situation) -> None:
+    if at.site.is_paused:
+        raise Dropped(DropReason.SITE_PAUSED)
+
+
+EARLY = re.compile(r"prefetch|prerender|preview", re.IGNORECASE)
+
+
+def drop_prefetch(_: Sent, at: Situation) -> None:
+    if at.arrival.purpose and EARLY.search(at.arrival.purpose):
+        raise Dropped(DropReason.PREFETCH)
+
+
+def drop_untracked(_: Sent, at: Situation) -> None:
+    # The headers are the sender's own: a server's say nothing of its visitors.
+    if at.site.honours_dnt and at.arrival.asks_not_to_track and not at.is_server:
+        raise Dropped(DropReason.DO_NOT_TRACK)
+
+
 def drop_foreign_host(sent: Sent, at: Situation) -> None:
     if not at.site.allows(sent.event.hostname):
         raise Dropped(DropReason.HOST_NOT_ALLOWED)
 
 
 def drop_bot(sent: Sent, at: Situation) -> None:
+    """Programs that speak HTTP (curl, an app's library) send on purpose and pass. One that is unknown, or hides,
+    must at least say whose event it is: some people's privacy tools blank the agent of a real browser."""
     # A server with a key speaks for its visitors; its own agent says nothing about them.
-    agent = sent.user_agent or "" if at.is_server else at.user_agent
-    if bots.is_bot(agent, libraries=False):
-        raise Dropped(DropReason.BOT)
+    bot = bots.identify(at.user_agent if not at.is_server else sent.user_agent)
+    if bot is None or bot.kind == bots.LIBRARY:
+        return
+    if bot.kind == bots.UNKNOWN and (at.is_server or sent.visitor is not None):
+        return
+    raise Dropped(DropReason.BOT, bot=bot)
 
 
 def drop_spam(sent: Sent, at: Situation) -> None:
     if sent.event.referrer and source.is_spam(sent.event.referrer):
         raise Dropped(DropReason.SPAM_REFERRER)
+
+
+def put_page(sent: Sent, at: Situation) -> None:
+    source.strip(sent.event, at.site.kept_parameters)
+
+
+def _address(sent: Sent, at: Situation) -> str | None:
+    return sent.address if at.is_server else at.address
+
+
+def _referrer(sent: Sent, _: Situation) -> str | None:
+    return source.referring_host(sent.event.referrer, sent.event.hostname)
+
+
+BLOCKS: tuple[tuple[str, DropReason, Callable[[Sent, Situation], str | None]], ...] = (
+    (Shield.Kind.ADDRESS, DropReason.BLOCKED_ADDRESS, _address),
+    (Shield.Kind.COUNTRY, DropReason.BLOCKED_COUNTRY, lambda _, at: at.sender.country),
+    (Shield.Kind.HOST, DropReason.BLOCKED_HOST, lambda sent, _: sent.event.hostname),
+    (Shield.Kind.PATH, DropReason.BLOCKED_PATH, lambda sent, _: sent.event.path),
+    (Shield.Kind.REFERRER, DropReason.SPAM_REFERRER, _referrer),
+)
+
+
+def drop_blocked(sent: Sent, at: Situation) -> None:
+    """By the site's own rules; the first kind that has one for the event is its reason."""
+    rules = at.site.rules
+    if not rules:
+        return
+    for kind, reason, subject_of in BLOCKS:
+        if kind in rules and (rule := rules.matching(kind, subject_of(sent, at))) is not None:
+            raise Dropped(reason, shield=rule)
 
 
 def put_visitor(sent: Sent, at: Situation) -> None:
@@ -88,9 +146,14 @@ def put_sender(sent: Sent, at: Situation) -> None:
 
 
 STEPS: tuple[Callable[[Sent, Situation], None], ...] = (
+    drop_paused,  # before anything that costs
+    drop_prefetch,
+    drop_untracked,
     drop_foreign_host,
     drop_bot,
     drop_spam,
+    put_page,  # before the site's rules: they see what is stored, so that they fit the past as they fit the present
+    drop_blocked,
     put_visitor,
     put_sender,
 )

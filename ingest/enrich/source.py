@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ingest import fields
-from ingest.enrich import known_sources
+from ingest.enrich import known_sources, scrub
+from ingest.event import Event
 
 DIRECT, NOT_SET = "Direct", "(not set)"
 CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
@@ -79,13 +80,16 @@ def _site(host: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def _kept(query: str) -> tuple[tuple[str, str], ...]:
+def _kept(query: str, allowed: tuple[str, ...] = ()) -> tuple[tuple[str, str], ...]:
+    """Of a campaign's parameters those with an address of somebody go whole: a mark would be a campaign of its own."""
     kept: dict[str, str] = {}
     for name, value in parse_qsl(query, errors="replace"):
         name = name.lower().removeprefix("amp;")  # "&amp;" of HTML, copied into a link
         value = fields.mended(value).strip()[:VALUE_MAX]
         if name in KEPT and value and not PERSONAL.search(value):
             kept.setdefault(name, value)
+        elif name in allowed and name not in KEPT and value:
+            kept.setdefault(name, scrub.scrubbed(value))
     return tuple(kept.items())
 
 
@@ -94,9 +98,30 @@ def parameters(query: str | None) -> dict[str, str]:
     return dict(_kept(query)) if query else {}
 
 
-def kept_query(query: str | None) -> str | None:
-    """As much of the query as is stored with an event: enough to find its source again."""
-    return urlencode(_kept(query)) or None if query else None
+def kept_query(query: str | None, allowed: tuple[str, ...] = ()) -> str | None:
+    """As much of the query as is stored with an event: enough to find its source again, and what the site ALLOWED
+    (names in lower case), scrubbed."""
+    return urlencode(_kept(query, allowed)) or None if query else None
+
+
+LINKS = {"outbound", "download"}  # events that tell an address as their label and as a property
+
+
+def strip(event: Event, allowed: tuple[str, ...]) -> None:
+    """Takes out of the event's addresses what is not kept. Before anything is stored, in Redis too.
+
+    The referrer goes through `external` when it is stored: what it is stripped of depends on the page's host.
+    """
+    if event.path:
+        event.path = scrub.scrubbed(event.path)
+    if event.query:
+        event.query = kept_query(event.query, allowed)
+    if event.referrer:
+        event.referrer = _normal(event.referrer)
+    if event.name in LINKS:
+        event.label = event.label and scrub.scrubbed(event.label)
+        if event.properties and isinstance(address := event.properties.get("url"), str):
+            event.properties = {**event.properties, "url": scrub.scrubbed(address)}
 
 
 def external(referrer: str | None, hostname: str | None) -> str | None:
@@ -124,7 +149,7 @@ def _normal(referrer: str) -> str | None:
     if parts.scheme not in ("http", "https", "android-app", "ios-app") or not _is_host(host or "", parts.scheme):
         return None
     place = f"{host}:{port}" if port else host
-    return f"{parts.scheme}://{place}{parts.path}"[:REFERRER_MAX]
+    return f"{parts.scheme}://{place}{scrub.scrubbed(parts.path)}"[:REFERRER_MAX]
 
 
 def _is_host(host: str, scheme: str) -> bool:
@@ -135,6 +160,12 @@ def _is_host(host: str, scheme: str) -> bool:
 def _host(address: str) -> str:
     """Of an address that `_normal` made."""
     return (urlsplit(address).hostname or "").rstrip(".")
+
+
+def referring_host(referrer: str | None, hostname: str | None) -> str | None:
+    """The host of an external referrer."""
+    address = external(referrer, hostname)
+    return _host(address) if address else None
 
 
 def is_spam(referrer: str | None) -> bool:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import psycopg
 
 from ingest import partitions, writer
+from ingest.enrich import source
 from ingest.event import Batch, Event
 from ingest.importers.line import Into, Left, Outcome, Parse
 from ingest.importers.lines import LONGEST, Line
@@ -71,7 +72,9 @@ def _event(text: str | None, parse: Parse, into: Into) -> Event:
         raise Left(Outcome.MALFORMED, f"longer than {LONGEST:,} bytes")
     if not text.strip():
         raise Left(Outcome.EMPTY)
-    return parse(text, into)
+    event = parse(text, into)
+    source.strip(event, into.site.kept_parameters)
+    return event
 
 
 def _blocks(events: Iterable[Event]) -> Iterator[list[Event]]:

@@ -7,87 +7,136 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('ingest', '0002_event'),
+        ("ingest", "0002_event"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='BotCount',
+            name="BotCount",
             fields=[
-                ('pk', models.CompositePrimaryKey('site_id', 'hour', 'kind', 'name', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('site_id', models.BigIntegerField()),
-                ('hour', models.DateTimeField()),
-                ('kind', models.TextField()),
-                ('name', models.TextField()),
-                ('events', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "site_id", "hour", "kind", "name", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("site_id", models.BigIntegerField()),
+                ("hour", models.DateTimeField()),
+                ("kind", models.TextField()),
+                ("name", models.TextField()),
+                ("events", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'ingest_bot_count',
+                "db_table": "ingest_bot_count",
             },
         ),
         migrations.CreateModel(
-            name='ShieldHit',
+            name="ShieldHit",
             fields=[
-                ('pk', models.CompositePrimaryKey('site_id', 'shield_id', 'hour', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('site_id', models.BigIntegerField()),
-                ('shield_id', models.BigIntegerField()),
-                ('hour', models.DateTimeField()),
-                ('events', models.BigIntegerField()),
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "site_id", "shield_id", "hour", blank=True, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("site_id", models.BigIntegerField()),
+                ("shield_id", models.BigIntegerField()),
+                ("hour", models.DateTimeField()),
+                ("events", models.BigIntegerField()),
             ],
             options={
-                'db_table': 'ingest_shield_hit',
+                "db_table": "ingest_shield_hit",
             },
         ),
         migrations.AddField(
-            model_name='site',
-            name='honours_dnt',
-            field=models.BooleanField(db_default=False, default=False, help_text='When on, browsers that send Do Not Track or Global Privacy Control are not counted.'),
+            model_name="site",
+            name="honours_dnt",
+            field=models.BooleanField(
+                db_default=False,
+                default=False,
+                help_text="When on, browsers that send Do Not Track or Global Privacy Control are not counted.",
+            ),
         ),
         migrations.AddField(
-            model_name='site',
-            name='is_paused',
-            field=models.BooleanField(db_default=False, default=False, help_text='When on, events are answered and not counted.'),
+            model_name="site",
+            name="is_paused",
+            field=models.BooleanField(
+                db_default=False, default=False, help_text="When on, events are answered and not counted."
+            ),
         ),
         migrations.AddField(
-            model_name='site',
-            name='kept_parameters',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=64), blank=True, db_default=[], default=list, help_text='Query parameters of pages that are kept beside the campaign ones; all others are cut off.', size=None),
+            model_name="site",
+            name="kept_parameters",
+            field=django.contrib.postgres.fields.ArrayField(
+                base_field=models.CharField(max_length=64),
+                blank=True,
+                db_default=[],
+                default=list,
+                help_text="Query parameters of pages that are kept beside the campaign ones; all others are cut off.",
+                size=None,
+            ),
         ),
         migrations.CreateModel(
-            name='Sample',
+            name="Sample",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('site_id', models.BigIntegerField()),
-                ('received_at', models.DateTimeField()),
-                ('outcome', models.TextField()),
-                ('reason', models.TextField()),
-                ('detail', models.TextField()),
-                ('name', models.TextField()),
-                ('page', models.TextField()),
-                ('user_agent', models.TextField()),
-                ('event', models.TextField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("site_id", models.BigIntegerField()),
+                ("received_at", models.DateTimeField()),
+                ("outcome", models.TextField()),
+                ("reason", models.TextField()),
+                ("detail", models.TextField()),
+                ("name", models.TextField()),
+                ("page", models.TextField()),
+                ("user_agent", models.TextField()),
+                ("event", models.TextField()),
             ],
             options={
-                'db_table': 'ingest_sample',
-                'indexes': [models.Index(models.F('site_id'), models.F('reason'), models.OrderBy(models.F('received_at'), descending=True), name='sample_by_reason')],
+                "db_table": "ingest_sample",
+                "indexes": [
+                    models.Index(
+                        models.F("site_id"),
+                        models.F("reason"),
+                        models.OrderBy(models.F("received_at"), descending=True),
+                        name="sample_by_reason",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Shield',
+            name="Shield",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('address', 'Address'), ('country', 'Country'), ('host', 'Host'), ('path', 'Path'), ('referrer', 'Referrer')], max_length=10)),
-                ('value', models.CharField(max_length=300)),
-                ('note', models.CharField(blank=True, max_length=120)),
-                ('is_active', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
-                ('site', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shields', to='ingest.site')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("address", "Address"),
+                            ("country", "Country"),
+                            ("host", "Host"),
+                            ("path", "Path"),
+                            ("referrer", "Referrer"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("value", models.CharField(max_length=300)),
+                ("note", models.CharField(blank=True, max_length=120)),
+                ("is_active", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ("applying_at", models.DateTimeField(editable=False, null=True)),
+                ("applied_at", models.DateTimeField(editable=False, null=True)),
+                ("applied_events", models.BigIntegerField(default=0, editable=False)),
+                (
+                    "site",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="shields", to="ingest.site"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['kind', 'value'],
-                'constraints': [models.UniqueConstraint(fields=('site', 'kind', 'value'), name='shield_once')],
+                "ordering": ["kind", "value"],
+                "constraints": [models.UniqueConstraint(fields=("site", "kind", "value"), name="shield_once")],
             },
         ),
     ]

@@ -1,8 +1,10 @@
 """A site's own rules about what is not counted."""
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.timezone import now
 
+from ingest import rules
 from ingest.models.sites import Site
 
 
@@ -22,6 +24,10 @@ class Shield(models.Model):
     note = models.CharField(max_length=120, blank=True)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(default=now, editable=False)
+    # While the rule is applied to what is stored: the last sign of life of whoever does it.
+    applying_at = models.DateTimeField(null=True, editable=False)
+    applied_at = models.DateTimeField(null=True, editable=False)  # when that last ended
+    applied_events = models.BigIntegerField(default=0, editable=False)  # taken away by it, in all runs
 
     class Meta:
         ordering = ["kind", "value"]
@@ -29,3 +35,14 @@ class Shield(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.value}"
+
+    def clean(self) -> None:
+        """Brings the value into its one form. One query, when the rule is new."""
+        super().clean()
+        if self.kind in rules.NORMAL:
+            try:
+                self.value = rules.normal(self.kind, self.value)
+            except ValidationError as error:
+                raise ValidationError({"value": error}) from error
+        if self.pk is None and self.site_id and self.site.shields.count() >= rules.MOST:
+            raise ValidationError(f"{self.site}: has {rules.MOST} rules, the most there may be. Delete one first.")

@@ -93,8 +93,9 @@ def _row(item: Placed, now: datetime) -> tuple[object, ...]:
     event, batch = item.event, item.batch
     return (
         item.site.id, event.id, item.ts, _moment(event.sent_ts), item.session_id, event.visitor_id,
-        event.name, event.category, event.label, event.hostname, event.path, source.kept_query(event.query),
-        event.title, source.external(event.referrer, event.hostname),
+        event.name, event.category, event.label, event.hostname, event.path,
+        source.kept_query(event.query, item.site.kept_parameters), event.title,
+        source.external(event.referrer, event.hostname),
         msgspec.json.encode(event.properties).decode() if event.properties else None,
         event.value, event.currency, event.user_id, event.engaged_ms, event.scroll,
         batch.batch_id, event.correlation_id, _moment(batch.received_at), now,
