@@ -56,9 +56,10 @@ def take(conn: psycopg.Connection, shard: int, name: str = "") -> Lease | None:
     """The shard for the writer NAME (a new one when left out), if nobody has it, its owner's time is over, its
     owner is a process of this machine that has ended, or NAME itself, which could not give it back when the
     database was away: no need to wait for the end of its time then."""
+    name = name or owner()
     row = conn.execute("SELECT owner FROM ingest_shard WHERE shard = %s", (shard,)).fetchone()
     gone = [row[0]] if row and (row[0] == name or _has_ended(row[0])) else []
-    values = {"shard": shard, "owner": name or owner(), "seconds": SECONDS, "gone": gone}
+    values = {"shard": shard, "owner": name, "seconds": SECONDS, "gone": gone}
     try:
         with conn.transaction():
             conn.execute("SET LOCAL lock_timeout = '1s'")

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import psycopg
 import redis
 
+from analytics_site import supervision
 from ingest.queue import GROUP, key_of
 from tests.crash.target import PATIENCE, Target
 from tests.product import ROOT, wait_for
@@ -148,3 +151,18 @@ KINDS: dict[str, Fault] = {
     "replayed stream": replay_stream,
     "resent batches": nothing,
 }
+
+
+def mixed(target: Target, random: Random) -> None:
+    """Five faults in a row, of any kind."""
+    for _ in range(5):
+        random.choice([fault for fault in KINDS.values() if fault is not nothing])(target, random)
+
+
+def no_postgres(seconds: float, target: Target, random: Random) -> None:
+    """PostgreSQL is stopped, stays away, and comes back."""
+    with supervision.rpc(Path(target.state.supervisor)) as server:
+        server.supervisor.stopProcess("postgres")
+        time.sleep(seconds)
+        server.supervisor.startProcess("postgres", False)
+    wait_for(target.has_postgres, PATIENCE)

@@ -36,6 +36,7 @@ class Run(NamedTuple):
     word: str
     account: Account
     is_replayed: bool = False
+    drain_seconds: float = 0.0  # from the moment that all is answered
 
     def one(self, query: str) -> int:
         with self.target.postgres() as conn:

@@ -10,7 +10,7 @@ from random import Random
 from typing import NamedTuple
 
 from tests.crash.account import Account
-from tests.crash.faults import KINDS
+from tests.crash.faults import KINDS, Fault
 from tests.crash.promises import Run
 from tests.crash.sender import Plan
 from tests.crash.target import PATIENCE, Target
@@ -20,14 +20,16 @@ SENDERS = 4
 
 
 class Load(NamedTuple):
-    """Over all senders: events in a run, and events a second."""
+    """Over all senders: events in a run, events a second, and between which shares of them the fault comes."""
 
     events: int
     rate: float
+    moment: tuple[float, float] = (0.05, 0.6)
 
 
-def once(target: Target, kind: str, seed: int, load: Load) -> Run:
-    """Runs KIND once; the same SEED breaks the same things at the same point of the same traffic."""
+def once(target: Target, kind: str, seed: int, load: Load, fault: Fault | None = None) -> Run:
+    """Runs KIND, or FAULT under that name, once; the same SEED breaks the same things at the same point of the
+    same traffic."""
     random = Random(f"{kind} {seed}")
     site, key = target.new_site()
     word = f"{random.getrandbits(64):016x}"
@@ -35,13 +37,14 @@ def once(target: Target, kind: str, seed: int, load: Load) -> Run:
         plans = _plans(target, key, word, load, random, Path(folder), 3 if kind == "resent batches" else 1)
         files = [Path(plan.account) for plan in plans]
         with sending(plans) as senders:
-            moment = random.uniform(0.05, 0.6) * load.events
+            moment = random.uniform(*load.moment) * load.events
             wait_for(lambda: Account.of(files).answered >= moment or _all_done(senders), PATIENCE)
-            KINDS[kind](target, random)
-            wait_for(lambda: _all_done(senders), PATIENCE + load.events / load.rate)
+            (fault or KINDS[kind])(target, random)
+            wait_for(lambda: _all_done(senders), PATIENCE + 2 * load.events / load.rate)
         assert [sender.returncode for sender in senders] == [0] * SENDERS, f"{kind} {seed}: a sender gave up"
-        wait_for(target.is_drained, PATIENCE)
-        return Run(target, site, key, word, Account.of(files), is_replayed=kind == "replayed stream")
+        drained = wait_for(target.is_drained, PATIENCE + load.events / 1_000)
+        is_replayed = kind in ("replayed stream", "mixed")
+        return Run(target, site, key, word, Account.of(files), is_replayed, drained)
 
 
 def _plans(target: Target, key: str, word: str, load: Load, random: Random, folder: Path, copies: int) -> list[Plan]:

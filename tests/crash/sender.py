@@ -82,7 +82,7 @@ class Sender:
 
     def _event(self, skew: timedelta, is_told: bool) -> dict[str, Any]:
         number, word = self.random.randrange(40), self.plan.word
-        event = {
+        event: dict[str, Any] = {
             "id": str(uuid.UUID(int=self.random.getrandbits(128), version=4)),
             "name": ""
             if self.random.random() < MALFORMED

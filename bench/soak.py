@@ -1,0 +1,81 @@
+"""The crash tests at length: `python bench/soak.py [--runs 20] [--events 20000] [--rate 2000] [--kind NAME …]`.
+
+Starts a product of its own in a folder that it removes, breaks it at random moments under load, and prints a table:
+of every kind the runs, events answered, lost, stored twice, and the slowest drain. Every promise that was not kept
+is printed with the seed that shows it again. `--outage-minutes 15` takes PostgreSQL away for that long at 500
+events a second instead.
+"""
+
+import argparse
+import functools
+import logging
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.crash import faults, run
+from tests.crash.promises import Run, broken
+from tests.crash.target import Target
+from tests.product import Product
+
+OUTAGE_RATE = 500
+KINDS = {**faults.KINDS, "mixed": faults.mixed}
+HEAD = f"{'kind':<18}{'runs':>6}{'answered':>11}{'accepted':>11}{'unclear':>9}{'broken':>8}{'slowest drain':>15}"
+
+
+def soak(target: Target, kind: str, runs: int, first_seed: int, load: run.Load) -> bool:
+    """Whether every promise was kept in all runs of one kind."""
+    over: list[Run] = []
+    sentences: list[str] = []
+    for seed in range(first_seed, first_seed + runs):
+        over.append(run.once(target, kind, seed, load, KINDS[kind]))
+        sentences += [f"  seed {seed}: {sentence}" for sentence in broken(over[-1])]
+    answered, accepted = (sum(column) for column in zip(*(_answered(one) for one in over), strict=True))
+    unclear, slowest = sum(one.account.unclear for one in over), max(one.drain_seconds for one in over)
+    print(f"{kind:<18}{runs:>6}{answered:>11,}{accepted:>11,}{unclear:>9,}{len(sentences):>8}{slowest:>13.1f} s")
+    print(*sentences, sep="\n", end="\n" if sentences else "", flush=True)
+    return not sentences
+
+
+def _answered(one: Run) -> tuple[int, int]:
+    return one.account.answered, len(one.account.accepted)
+
+
+def outage(target: Target, minutes: float) -> bool:
+    """PostgreSQL away for MINUTES under load; prints what the senders saw and how long the rest took."""
+    load = run.Load(int(OUTAGE_RATE * (minutes * 60 + 10)), OUTAGE_RATE, moment=(0.0, 0.001))
+    started = time.monotonic()
+    over = run.once(target, "outage", 1, load, functools.partial(faults.no_postgres, minutes * 60))
+    sentences = broken(over)
+    print(f"{time.monotonic() - started:.0f} s in all; PostgreSQL away for {minutes * 60:.0f} s at {OUTAGE_RATE}/s")
+    print(f"{over.account.answered:,} events answered, {len(over.account.accepted):,} accepted")
+    print(f"requests that were not answered 202, by status: {dict(over.account.failures)}")
+    print(f"drained {over.drain_seconds:.1f} s after the last answer (a third of the outage: {minutes * 20:.0f} s)")
+    print(*sentences or ["every promise kept"], sep="\n")
+    return not sentences
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=20, help="of each kind (20)")
+    parser.add_argument("--events", type=int, default=20_000, help="in each run (20,000)")
+    parser.add_argument("--rate", type=float, default=2_000, help="events a second that are sent (2,000)")
+    parser.add_argument("--seed", type=int, default=1, help="of the first run (1)")
+    parser.add_argument("--kind", choices=KINDS, nargs="+", default=list(KINDS), help="only these")
+    parser.add_argument("--outage-minutes", type=float, help="PostgreSQL away for so long, at 500 events/s")
+    options = parser.parse_args()
+    logging.disable(logging.WARNING)
+    with Product(INGEST_TRUSTED_PROXIES="1", HEALTH_TOKEN="soak") as product:  # noqa: S106 (of a throw-away product)
+        target = Target(product)
+        if options.outage_minutes:
+            return 0 if outage(target, options.outage_minutes) else 1
+        print(HEAD)
+        load = run.Load(options.events, options.rate)
+        kept = [soak(target, kind, options.runs, options.seed, load) for kind in options.kind]
+    return 0 if all(kept) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
