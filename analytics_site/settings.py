@@ -128,6 +128,12 @@ INGEST_COUNTRY_HEADER = env.text("INGEST_COUNTRY_HEADER")
 INGEST_GEO_DATABASE = env.text("INGEST_GEO_DATABASE")
 INGEST_PARTITIONS_AHEAD = 7
 INGEST_BODY_SECONDS = env.integer("INGEST_BODY_SECONDS", default=5, low=1, high=300)
+# Events a second, 0 for no limit. A request of the most events must fit into nine tenths of a burst: see limits.py.
+INGEST_SITE_RATE = env.integer("INGEST_SITE_RATE", default=5_000, high=1_000_000)
+INGEST_SITE_BURST = env.integer("INGEST_SITE_BURST", default=50_000, low=600, high=100_000_000)
+INGEST_ADDRESS_RATE = env.integer("INGEST_ADDRESS_RATE", default=500, high=1_000_000)
+INGEST_ADDRESS_BURST = env.integer("INGEST_ADDRESS_BURST", default=5_000, low=600, high=100_000_000)
+INGEST_LANE = env.flag("INGEST_LANE", default=True)
 DATA_UPLOAD_MAX_MEMORY_SIZE = INGEST_MAX_UNPACKED
 
 # --- Reports ----------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ when Redis is away, straight to the tables by the writer's own code. It answers 
 has the events. It knows no web framework: views and the RSGI lane call it alike.
 """
 
+import functools
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -14,12 +15,13 @@ import msgspec
 import psycopg
 from django.db import DatabaseError
 
-from ingest import body, quarantine, queue, sites
-from ingest.event import Batch, Context
+from ingest import body, limits, quarantine, queue, samples, sites
+from ingest.event import Batch, Context, Sample
 from ingest.formats import Envelope, Sent, native
 from ingest.refusal import Refused, Rejection
 from ingest.sites import KnownSite
 from ingest.steps import STEPS, Arrival, Dropped, Situation, sender_at, sender_of
+from ingest.tally import Tally
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
@@ -32,22 +34,39 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
+class Drop(NamedTuple):
+    """One event that is not counted, why, and from which agent it came."""
+
+    sent: Sent
+    why: Dropped
+    user_agent: str
+
+
 class Result(NamedTuple):
     batch: Batch
     rejected: list[Rejection]
-    dropped: list[tuple[int, Dropped]]
+    dropped: list[Drop]
 
 
 def collect(arrival: Arrival, parse: Callable[[Any, float], Envelope] = native.parse) -> Answer:
     """Never raises for anything a sender can do."""
     try:
-        document = body.read(arrival.body, arrival.content_type, arrival.content_encoding)
-        envelope = parse(document, arrival.received_at)
-        result = _through(envelope, arrival, _site(envelope.site))
-        _keep(result.batch)
+        result = examine(arrival, parse)
+        keep(result.batch)
     except Refused as refusal:
         return refused(refusal)
-    return _answer(202, _told(result))
+    return accepted(result)
+
+
+def examine(arrival: Arrival, parse: Callable[[Any, float], Envelope]) -> Result:
+    """What is to be kept of a request, and what is not. Raises Refused."""
+    document = body.read(arrival.body, arrival.content_type, arrival.content_encoding)
+    envelope = parse(document, arrival.received_at)
+    return _through(envelope, arrival, _site(envelope.site))
+
+
+def accepted(result: Result) -> Answer:
+    return _answer(202, _told(result), _not_counted(result.batch))
 
 
 def refused(refusal: Refused) -> Answer:
@@ -55,18 +74,26 @@ def refused(refusal: Refused) -> Answer:
 
 
 def _answer(status: int, document: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
+    # Scripts of other origins read no header that is not named here; Retry-After is one that they must read.
+    more = {"Access-Control-Expose-Headers": ", ".join(headers), **headers} if headers else {}
     return Answer(
         status,
         msgspec.json.encode(document),
-        {"Content-Type": "application/json", "Cache-Control": "no-store", **CORS, **(headers or {})},
+        {"Content-Type": "application/json", "Cache-Control": "no-store", **CORS, **more},
     )
+
+
+def _not_counted(batch: Batch) -> dict[str, str]:
+    """The header that says it for wire formats whose answer has no place for it: `bot=2, too_old=1` (RFC 8941)."""
+    reasons = [f"{reason}={events}" for found in batch.outcomes.values() for reason, events in found.items()]
+    return {"X-Footfall-Not-Counted": ", ".join(sorted(reasons))} if reasons else {}
 
 
 def _told(result: Result) -> dict[str, Any]:
     return {
         "accepted": len(result.batch.events),
         "rejected": result.rejected,
-        "dropped": [{"index": index, "reason": drop.reason} for index, drop in result.dropped],
+        "dropped": [{"index": drop.sent.index, "reason": drop.why.reason} for drop in result.dropped],
     }
 
 
@@ -92,6 +119,7 @@ def away() -> Refused:
 
 def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
     is_server = _is_server(arrival, site)
+    _check_rate(envelope, site, None if is_server else arrival.address)
     sender = Context() if is_server else sender_of(arrival)  # where a server stands is no answer
     from_browser = Situation(site, arrival, arrival.address, arrival.user_agent, False, sender)
     kept, dropped = [], []
@@ -102,7 +130,7 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
                 step(sent, at)
             kept.append(sent.event)
         except Dropped as drop:
-            dropped.append((sent.index, drop))
+            dropped.append(Drop(sent, drop, at.user_agent))
         except DatabaseError as error:  # the day's salt could not be read
             raise away() from error
     batch = Batch(
@@ -111,7 +139,8 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
         events=kept,
         context=sender,
         batch_id=envelope.batch_id,
-        **_refusals(envelope, [drop for _, drop in dropped]),
+        samples=_samples(envelope, site, dropped),
+        **_refusals(envelope, [drop.why for drop in dropped]),
     )
     return Result(batch, envelope.rejected, dropped)
 
@@ -132,6 +161,28 @@ def _refusals(envelope: Envelope, drops: list[Dropped]) -> dict[str, Any]:
     }
 
 
+def _samples(envelope: Envelope, site: KnownSite, dropped: list[Drop]) -> list[Sample]:
+    if not envelope.rejected and not dropped:
+        return []
+    rejected = zip(envelope.rejected, envelope.malformed, strict=True)
+    return samples.of(site.id, rejected, [(drop.sent.event, drop.why.reason, drop.user_agent) for drop in dropped])
+
+
+def _check_rate(envelope: Envelope, site: KnownSite, address: str | None) -> None:
+    """Raises Refused for all of the request; what it brought is counted for its site."""
+    events = len(envelope.events) + len(envelope.rejected)
+    try:
+        limits.check(site.id, address, events)
+    except Refused:
+        too_many().add(site.id, events)
+        raise
+
+
+@functools.cache
+def too_many() -> Tally:
+    return Tally(keep)
+
+
 def _is_server(arrival: Arrival, site: KnownSite) -> bool:
     if arrival.server_key is None:
         return False
@@ -150,15 +201,23 @@ def _of_server(site: KnownSite, arrival: Arrival, sent: Sent) -> Situation:
     return Situation(site, arrival, address, agent, True, sender_at(sent.address or "", sent.user_agent or "", None))
 
 
-def _keep(batch: Batch) -> None:
+def keep(batch: Batch) -> None:
     """In Redis, else in PostgreSQL, else not at all: 503, and the sender keeps it."""
-    if not batch.events and not batch.outcomes:
+    if is_empty(batch):
         return
     try:
         queue.publish(batch)
-        return
     except queue.Away as error:
-        log.warning("Redis is away (%s); writing to the tables directly.", error)
+        keep_directly(batch, error)
+
+
+def is_empty(batch: Batch) -> bool:
+    return not batch.events and not batch.outcomes
+
+
+def keep_directly(batch: Batch, why: Exception) -> None:
+    """In PostgreSQL, by the writer's own code. Raises Refused when that is away too."""
+    log.warning("Redis is away (%s); writing to the tables directly.", why)
     try:
         quarantine.write([batch])
     except (DatabaseError, psycopg.Error) as error:

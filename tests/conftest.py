@@ -20,7 +20,7 @@ from pytest_django import DjangoDbBlocker, Settings
 
 from analytics_site.embedded import account, folder, ports
 from analytics_site.embedded.server import wait_ready
-from ingest import partitions, queue, sites, writer
+from ingest import limits, partitions, pipeline, queue, samples, sites, writer
 from ingest.enrich import visitor
 from ingest.models import Site
 from ingest.sites import KnownSite
@@ -99,6 +99,9 @@ def _forget() -> Iterator[None]:
 
 def forget() -> None:
     sites.forget()
+    limits.memory.cache_clear()
+    samples.allowance.cache_clear()
+    pipeline.too_many().forget()
     visitor._salts.clear()
     queue.client.cache_clear()
     queue.door.cache_clear()

@@ -47,6 +47,7 @@ class Product:
             "FOOTFALL_OWNER_EMAIL": OWNER,
             "FOOTFALL_OWNER_PASSWORD": PASSWORD,
             "PYTHONUNBUFFERED": "1",
+            "INGEST_ADDRESS_RATE": "0",  # all senders of a test have one address
             **environment,
         }
 

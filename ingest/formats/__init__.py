@@ -3,7 +3,7 @@
 A format ends at the door: what is behind it knows only `ingest.event.Event`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -35,9 +35,10 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Envelope(NamedTuple):
-    """What one request brought."""
+    """What one request brought. `malformed` are the rejected events as they came, in the order of `rejected`."""
 
     site: str
     batch_id: UUID | None
     events: list[Sent]
     rejected: list[Rejection]
+    malformed: list[Any]

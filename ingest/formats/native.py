@@ -1,9 +1,9 @@
 """Footfall's own JSON: docs/api.md#events. Also read line by line by `manage.py import_events`."""
 
+import functools
 import uuid
 from typing import Any
 
-import msgspec
 from django.conf import settings
 
 from ingest import fields
@@ -16,6 +16,7 @@ NAMESPACE = uuid.UUID("6b8f3c1e-5d0a-4f0e-9c7e-2f0d1b7a9e44")  # of ids made fro
 SKEW_SECONDS = 60  # clocks this far apart are taken to agree
 AHEAD_SECONDS = 86_400  # further ahead is an error of the sender, less is taken as now
 ENGAGED_MAX_MS = 86_400_000
+CONTEXT = ("screen", "viewport", "language", "timezone", "color_scheme", "connection")
 
 
 def parse(document: Any, received_at: float) -> Envelope:
@@ -25,13 +26,14 @@ def parse(document: Any, received_at: float) -> Envelope:
     items = _items(document)
     batch_id = _batch_id(document)
     clock = Clock(received_at, _sent_at(document))
-    events, rejected = [], []
+    events, rejected, malformed = [], [], []
     for index, item in enumerate(items):
         try:
             events.append(parse_event(item, clock, index, batch_id))
         except Rejected as error:
             rejected.append(Rejection(index, _readable_id(item), error.reason, error.detail))
-    return Envelope(_site(document), batch_id, events, rejected)
+            malformed.append(item)
+    return Envelope(_site(document), batch_id, events, rejected, malformed)
 
 
 def _site(document: dict[str, Any]) -> str:
@@ -156,9 +158,17 @@ def _skew(said: float, clock: Clock) -> float:
 
 
 def _context(raw: dict[str, Any]) -> Context | None:
-    names = ("screen", "viewport", "language", "timezone", "color_scheme", "connection")
-    found = {name: fields.mended(raw[name][:SHORT_MAX]) for name in names if isinstance(raw.get(name), str)}
-    return msgspec.convert(found, Context) if found else None
+    return _context_of(*[_short(raw.get(name)) for name in CONTEXT])
+
+
+def _short(value: Any) -> str | None:
+    return value[:SHORT_MAX] if isinstance(value, str) else None
+
+
+@functools.lru_cache(maxsize=8192)  # the same in every event of a batch
+def _context_of(*values: str | None) -> Context | None:
+    found: dict[str, Any] = {name: fields.mended(value) for name, value in zip(CONTEXT, values, strict=True) if value is not None}
+    return Context(**found) if found else None
 
 
 def _put_engagement(event: Event, raw: dict[str, Any], properties: dict[str, Any]) -> None:
