@@ -57,6 +57,11 @@ def site_for(user: Person, key: str, right: Right) -> Site:
     return found.site
 
 
+def may(user: Person, site: Site, right: Right) -> bool:
+    """For a part of a page that not every member is shown. Looks up the membership."""
+    return isinstance(user, User) and site.memberships.filter(user=user, role__in=ROLES[right]).exists()
+
+
 def needs_site(right: Right) -> Callable[[View], View]:
     """For pages whose address has the site's `key`: the view is called with the site in its place.
 

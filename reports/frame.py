@@ -55,8 +55,12 @@ def _switcher(sites: Sequence[Site], site: Site | None) -> list[dict[str, Any]]:
     ]
 
 
-def _nav(site: Site, current: str) -> list[dict[str, Any]]:
-    items = (("overview", "Overview", "bars"), ("setup", "Install", "code"))
+MAIN = (("overview", "Overview", "bars"), ("setup", "Install", "code"))
+QUALITY = (("uncounted", "Not counted", "filter"),)
+OF_EDITORS: tuple[tuple[str, str, str], ...] = ()
+
+
+def _items(site: Site, current: str, entries: Sequence[tuple[str, str, str]]) -> list[dict[str, Any]]:
     return [
         {
             "label": label,
@@ -64,7 +68,7 @@ def _nav(site: Site, current: str) -> list[dict[str, Any]]:
             "url": reverse(name, args=[site.key]),
             "is_current": name == current,
         }
-        for name, label, icon in items
+        for name, label, icon in entries
     ]
 
 
@@ -98,16 +102,22 @@ def live(visitors: int | None) -> dict[str, Any]:
 
 
 def context(
-    sites: Sequence[Site], current: str, site: Site | None = None, counted: dict[str, Any] | None = None
+    sites: Sequence[Site],
+    current: str,
+    site: Site | None = None,
+    counted: dict[str, Any] | None = None,
+    may_edit: bool = False,
 ) -> dict[str, Any]:
     """`current` names the page; `counted`, a `live`, is left out where no count stands."""
+    quality = (*QUALITY, *(OF_EDITORS if may_edit else ()))
     return {
         "site": site,
         "tile": tile(site.name) if site else "",
         "note": _note(sites, site) if site else "",
         "current": current,
         "switcher": _switcher(sites, site),
-        "nav": _nav(site, current) if site else [],
+        "nav": _items(site, current, MAIN) if site else [],
+        "quality": _items(site, current, quality) if site else [],
         "live": counted,
         "keys": [
             {"title": title, "entries": [{"label": label, "caps": caps} for label, caps in entries]}

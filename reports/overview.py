@@ -6,7 +6,7 @@ from typing import Any
 
 from django.urls import reverse
 
-from reports import changes, charts, controls, formats, panels, realtime, states
+from reports import changes, charts, controls, formats, ledger, panels, realtime, states
 from reports.asking import KPIS, TROUBLE, Asked
 from reports.links import QUESTION
 from reports.queries import buckets
@@ -102,7 +102,7 @@ def _legend(asked: Asked, steps: Sequence[charts.Bucket]) -> list[dict[str, str]
         lines.append({"kind": "note", "label": f"Collected since {formats.day(asked.since)}, so no comparison"})
     running = next((step for step in steps if step.until), None)
     if running and running.until:
-        lines.append({"kind": "running", "label": f"{_running_word(asked)} until {formats.clock(running.until)}"})
+        lines.append({"kind": "running", "label": f"{running_word(asked)} until {formats.clock(running.until)}"})
     return lines
 
 
@@ -114,7 +114,7 @@ def _last_before(steps: Sequence[charts.Bucket]) -> date:
     return last.before_start.date() + length
 
 
-def _running_word(asked: Asked) -> str:
+def running_word(asked: Asked) -> str:
     return {"week": "This week", "month": "This month"}.get(asked.interval, "Today")
 
 
@@ -208,6 +208,19 @@ def moved(asked: Asked) -> list[dict[str, Any]]:
 # --- The page ---------------------------------------------------------------------------------------------
 
 
+def _uncounted(asked: Asked) -> dict[str, str] | None:
+    """How many events of the period are in no figure, and where it says why; None where there are none."""
+    try:
+        events = ledger.uncounted(asked.site.pk, asked.query.period)
+    except TROUBLE:  # told where the figures are
+        return None
+    if not events:
+        return None
+    words = "event was" if events == 1 else "events were"
+    url = asked.links.at(reverse("uncounted", args=[asked.site.key]), ("period", "from", "to", "interval")).to()
+    return {"text": f"{formats.count(events)} {words} not counted", "url": url}
+
+
 def foot(asked: Asked) -> dict[str, str]:
     now = asked.local_now
     return {
@@ -234,4 +247,5 @@ def figures(asked: Asked) -> dict[str, Any]:
         "moved": moved(asked),
         "panels": [panels.panel(asked, slot) for slot in slots],
         "foot": foot(asked),
+        "uncounted": _uncounted(asked),
     }

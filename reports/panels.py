@@ -110,7 +110,7 @@ def _open_url(asked: Asked, dimension: str, value: str | None) -> str:
     return f"https://{asked.site.domain}{quote(value, safe='/%:@!$&()*+,;=~-._')}"
 
 
-def _bar(value: float | None, largest: float) -> str:
+def bar(value: float | None, largest: float) -> str:
     share = (value or 0) / largest if largest else 0
     return f"{max(NARROWEST, min(WIDEST, share * 100)):.1f}"
 
@@ -127,7 +127,7 @@ def row(asked: Asked, tab: Tab, row: Row, largest: float, total: float | None) -
         "title": f"{text}: only these. With Ctrl or ⌘: all but these",
         "is_unknown": value is None,
         "tile": _tile(tab.dimension, value),
-        "bar": _bar(visitors, largest),
+        "bar": bar(visitors, largest),
         "url": asked.links.with_filter(told),
         "exclude_url": asked.links.with_filter(not_told),
         "open_url": _open_url(asked, tab.dimension, value),

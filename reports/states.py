@@ -24,6 +24,17 @@ def empty(icon: str, plural: str, domain: str, range_words: str, links: Links, i
     return _state("empty", icon, f"No {plural}", f"Nobody came to {domain} {range_words}.", [show_all])
 
 
+def none_arrived(domain: str, within: str, links: Links) -> dict[str, Any]:
+    """No event of any kind reached the door."""
+    show_all = {"label": "Show all time", "url": links.for_period("all"), "soft": "page"}
+    return _state("empty", "bars", "No events", f"No event of {domain} arrived {within}.", [show_all])
+
+
+def calm(icon: str, title: str, text: str) -> dict[str, Any]:
+    """There is nothing, and nothing is to be done."""
+    return _state("empty", icon, title, text)
+
+
 def before_the_first(domain: str, setup_url: str) -> dict[str, Any]:
     """A site that has never had an event."""
     text = f"Put the snippet on {domain}. The figures appear here by themselves."

@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 
 from reports.panels import BY_TAB
-from reports.views import lists, login, overview, setup, sites
+from reports.views import lists, login, overview, setup, sites, uncounted
 
 
 class TabConverter:
@@ -30,6 +30,9 @@ urlpatterns = [
     path("sites/<str:key>/chart.csv", overview.chart_csv, name="chart_csv"),
     path("sites/<str:key>/setup", setup.page, name="setup"),
     path("sites/<str:key>/setup/status", setup.status, name="setup_status"),
+    path("sites/<str:key>/not-counted", uncounted.page, name="uncounted"),
+    path("sites/<str:key>/not-counted.csv", uncounted.reasons_csv, name="uncounted_csv"),
+    path("sites/<str:key>/not-counted/chart.csv", uncounted.chart_csv, name="uncounted_chart_csv"),
     path("sites/<str:key>/<tab:tab>", lists.page, name="list"),
     path("sites/<str:key>/<tab:tab>.csv", lists.csv, name="list_csv"),
 ]

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_safe
 
 from ingest.models import Site
 from reports import controls, exports, frame, lists, panels
-from reports.access import Right, needs_site, sites_of
+from reports.access import Right, may, needs_site, sites_of
 from reports.asking import TROUBLE, asked
 from reports.views.refusals import refused_in_words
 
@@ -23,7 +23,13 @@ def page(request: HttpRequest, site: Site, tab: str) -> HttpResponse:
     question = asked(request.GET, site, reverse("list", args=[site.key, tab]), now())
     overview = reverse("overview", args=[site.key])
     context = {
-        "frame": frame.context(list(sites_of(request.user)), tab, site, frame.live(frame.visitors_now(site))),
+        "frame": frame.context(
+            list(sites_of(request.user)),
+            tab,
+            site,
+            frame.live(frame.visitors_now(site)),
+            may_edit=may(request.user, site, Right.EDIT),
+        ),
         "urls": {"now": reverse("now", args=[site.key])},
         "overview_url": question.links.at(overview).to(),
         "controls": controls.controls(question),

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from ingest.models import Site
 from reports import charts, exports, frame, lists, overview, panels
-from reports.access import Right, needs_site, sites_of
+from reports.access import Right, may, needs_site, sites_of
 from reports.asking import TROUBLE, Asked, asked
 from reports.views.refusals import refused_in_words
 
@@ -30,7 +30,13 @@ def page(request: HttpRequest, site: Site) -> HttpResponse:
     version = frame.version(site)  # before the figures: what comes in between is seen by the next poll
     question = _asked(request, site)
     context = {
-        "frame": frame.context(list(sites_of(request.user)), "overview", site, frame.live(frame.visitors_now(site))),
+        "frame": frame.context(
+            list(sites_of(request.user)),
+            "overview",
+            site,
+            frame.live(frame.visitors_now(site)),
+            may_edit=may(request.user, site, Right.EDIT),
+        ),
         "urls": {
             "parts": f"{reverse('overview', args=[site.key])}/parts",
             "now": reverse("now", args=[site.key]),

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 
 from ingest.models import Site
 from reports import formats, frame, realtime
-from reports.access import Right, needs_site, sites_of
+from reports.access import Right, may, needs_site, sites_of
 
 WAYS = (("html", "HTML"), ("server", "Server"))
 
@@ -58,7 +58,9 @@ def page(request: HttpRequest, site: Site) -> HttpResponse:
     way = request.GET.get("way", "html")
     base = _base(request)
     context = {
-        "frame": frame.context(list(sites_of(request.user)), "setup", site),
+        "frame": frame.context(
+            list(sites_of(request.user)), "setup", site, may_edit=may(request.user, site, Right.EDIT)
+        ),
         "tabs": _tabs(site, way),
         "way": way,
         "base": base,

@@ -39,6 +39,7 @@ async function fetchParts(url, part, signal) {
 }
 
 export async function go(url, part = "figures", push = true) {
+  if (!document.body.dataset.parts) return location.assign(url); // a page that is only ever loaded whole
   running?.abort();
   const own = (running = new AbortController());
   const sign = setTimeout(() => busy(part, true), SHOWN_AFTER);

@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from ingest.models import Site
-from reports.access import Right, needs_site, needs_site_api, site_for, sites_of
+from reports.access import Right, may, needs_site, needs_site_api, site_for, sites_of
 from reports.models import Membership, User
 from tests.reports import cast as browsers
 from tests.reports.addresses import filled, routes
@@ -78,6 +78,13 @@ def test_a_membership_of_another_site_opens_only_that(site: Site, cast: dict[str
     assert site_for(cast["charlie"], other.key, Right.OWN) == other
     with pytest.raises(Http404):
         site_for(cast["charlie"], site.key, Right.VIEW)
+
+
+@pytest.mark.parametrize("right", Right)
+@pytest.mark.parametrize("name", [*MEMBERS, *STRANGERS])
+def test_a_part_of_a_page_is_shown_by_the_same_rule(name: str, right: Right, site: Site, cast: dict[str, User]) -> None:
+    assert may(cast[name], site, right) == (name in MAY[right])
+    assert not may(AnonymousUser(), site, right)
 
 
 def test_people_see_their_sites_by_name(site: Site, cast: dict[str, User]) -> None:
@@ -152,6 +159,9 @@ EXPECTED = {
     "sites/<str:key>/chart.csv": MEMBERS_ONLY,
     "sites/<str:key>/setup": MEMBERS_ONLY,
     "sites/<str:key>/setup/status": MEMBERS_ONLY,
+    "sites/<str:key>/not-counted": MEMBERS_ONLY,
+    "sites/<str:key>/not-counted.csv": MEMBERS_ONLY,
+    "sites/<str:key>/not-counted/chart.csv": MEMBERS_ONLY,
     "sites/<str:key>/<tab:tab>": MEMBERS_ONLY,
     "sites/<str:key>/<tab:tab>.csv": MEMBERS_ONLY,
     "api/v1/events": POST_ONLY,
