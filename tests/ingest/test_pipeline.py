@@ -128,6 +128,30 @@ def test_a_bot_is_dropped_and_counted(site: Site) -> None:
     answer = sent(site, {"name": "pageview"}, {"name": "pageview"}, user_agent=GOOGLEBOT)
     assert answer["dropped"] == [{"index": 0, "reason": "bot"}, {"index": 1, "reason": "bot"}]
     assert waiting()[0].outcomes == {"dropped": {"bot": 2}}
+    assert waiting()[0].bots == {"search": {"googlebot": 2}}
+
+
+@pytest.mark.parametrize("agent", ["curl/8.5.0", "python-requests/2.32.3", "okhttp/4.12.0"])
+def test_a_program_that_speaks_http_is_counted_without_a_key(site: Site, agent: str) -> None:
+    assert sent(site, user_agent=agent)["accepted"] == 1
+
+
+@pytest.mark.parametrize("agent", ["", "our-shop-backend", "<script>alert(1)</script>"])
+def test_an_unknown_program_must_say_whose_event_it_is(site: Site, agent: str) -> None:
+    answer = sent(site, {"name": "pageview"}, {"name": "pageview", "visitor_id": "v-1"}, user_agent=agent)
+    assert (answer["accepted"], answer["dropped"]) == (1, [{"index": 0, "reason": "bot"}])
+
+
+@pytest.mark.parametrize("agent", ["203.0.113.9", "' OR 1=1 --", "https://shop.example.com/"])
+def test_what_no_program_calls_itself_is_dropped_whoever_it_names(site: Site, agent: str) -> None:
+    assert sent(site, {"name": "pageview", "visitor_id": "v-1"}, user_agent=agent)["accepted"] == 0
+    assert list(waiting()[0].bots) == ["other"]
+
+
+@pytest.mark.parametrize("agent", ["", "our-shop-backend", "Googlebot/2.1", "203.0.113.9"])
+def test_a_server_with_a_key_may_call_itself_what_it_likes(site: Site, agent: str) -> None:
+    key = write_key(site)
+    assert sent(site, server_key=key, user_agent=agent)["accepted"] == 1
 
 
 def test_a_foreign_host_is_dropped(site: Site) -> None:
