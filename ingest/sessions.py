@@ -222,7 +222,7 @@ class Fold:
     def _by_inactivity(self, item: Placed) -> SessionRow:
         near = self._near(item)
         if not near:
-            return self._begin(item, _derived_id(item), is_derived=True)
+            return self._begin(item, derived_id(item), is_derived=True)
         # A session that the sender named is joined into no other: its name says what belongs to it.
         named = [row for row in near if not row.is_derived]
         if named:
@@ -337,7 +337,7 @@ def take_origin(row: SessionRow, origin: Origin) -> None:
         setattr(row, name, getattr(origin, name))
 
 
-def _derived_id(item: Placed) -> int:
+def derived_id(item: Placed) -> int:
     """From the visitor and the first event seen of it; stays when earlier ones arrive."""
     return digest(item.site.secret, f"derived\0{item.event.visitor_id}\0{item.event.id}")
 

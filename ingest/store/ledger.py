@@ -48,15 +48,16 @@ def hour_of(batch: Batch) -> datetime:
 def write(conn: psycopg.Connection, batches: Iterable[Batch], lines: Counter[Line]) -> None:
     """LINES, and what was refused of BATCHES at the door."""
     batches = list(batches)
-    _add(conn, COUNT, lines + _refused(batches))
-    _add(conn, HIT, _hits(batches))
-    _add(conn, BOT, _bots(batches))
+    add(conn, COUNT, lines + _refused(batches))
+    add(conn, HIT, _hits(batches))
+    add(conn, BOT, _bots(batches))
     samples = [row for batch in batches for row in _samples(batch)]
     if samples:
         conn.cursor().executemany(SAMPLE, samples)
 
 
-def _add(conn: psycopg.Connection, statement: str, counts: Counter[Any]) -> None:
+def add(conn: psycopg.Connection, statement: str, counts: Counter[Any]) -> None:
+    """Adds COUNTS, which may be negative where events change their outcome, by one of the statements above."""
     rows = [(*key, events) for key, events in sorted(counts.items()) if events]
     if rows:
         conn.execute(statement, [list(column) for column in zip(*rows, strict=True)])
