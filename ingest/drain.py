@@ -118,12 +118,12 @@ class Drain:
         return entries
 
     def _write(self, held: Lease, entries: list[Entry]) -> None:
-        readable = [entry for entry in entries if entry.batch is not None]
+        readable = [entry for entry in entries if entry.batches is not None]
         if len(readable) < len(entries):
             self.skipped.add(held.shard)
             log.error("%d entries cannot be read by this version; left pending.", len(entries) - len(readable))
         for block in _blocks(readable):
-            batches = [entry.batch for entry in block if entry.batch is not None]
+            batches = [batch for entry in block for batch in entry.batches or ()]
             # Past an entry that was left, "all up to here is written" would no longer be true.
             last = None if held.shard in self.skipped else block[-1].id
             self.stored += self._commit(held, batches, last)
@@ -161,14 +161,14 @@ class Drain:
 
 
 def _again(held: Lease, entry: Entry) -> Entry:
-    if entry.batch is None or not lease.is_applied(held, entry.id):
+    if entry.batches is None or not lease.is_applied(held, entry.id):
         return entry
     # What was dropped and rejected at the door was counted with it.
-    return entry._replace(batch=apart(entry.batch, is_again=True))
+    return entry._replace(batches=[apart(batch, is_again=True) for batch in entry.batches])
 
 
 def _is_full(entries: list[Entry]) -> bool:
-    events = sum(len(entry.batch.events) for entry in entries if entry.batch is not None)
+    events = sum(entry.events for entry in entries)
     return events >= settings.INGEST_BATCH_EVENTS or sum(entry.size for entry in entries) >= READ_BYTES
 
 
@@ -177,10 +177,9 @@ def _blocks(entries: list[Entry]) -> list[list[Entry]]:
     blocks: list[list[Entry]] = []
     room = 0
     for entry in entries:
-        size = len(entry.batch.events) if entry.batch is not None else 0
-        if not blocks or size > room:
+        if not blocks or entry.events > room:
             blocks.append([])
             room = settings.INGEST_BATCH_EVENTS
         blocks[-1].append(entry)
-        room -= size
+        room -= entry.events
     return blocks

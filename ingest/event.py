@@ -184,7 +184,6 @@ class Batch(msgspec.Struct, omit_defaults=True):
     samples: list[Sample] = []
     is_import: bool = False
     is_again: bool = False  # read again after a crash: what is stored already is not counted again
-    version: int = 1
 
 
 def apart(batch: Batch, **changes: Any) -> Batch:

@@ -14,16 +14,19 @@ import msgspec
 import redis
 from django.conf import settings
 
+from ingest import waiting
 from ingest.event import Batch, apart
 
-GROUP, CONSUMER, FIELD = "writer", "writer", b"b"
-VERSION = 1
+GROUP, CONSUMER = "writer", "writer"
+# An entry holds the batches of one or more requests; `VERSION` changes when old code could not read them.
+VERSION_FIELD, VERSION, FIELD = b"v", b"1", b"b"
 T = TypeVar("T")
+Fields = dict[Any, Any]  # bytes by bytes; the driver's own type is wider
 BREAK_SECONDS = 1.0
 TIMEOUT_SECONDS = 0.25  # at the door; a slower Redis counts as away
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Batch).decode
+_decode = msgspec.msgpack.Decoder(list[Batch]).decode
 
 
 class Away(Exception):  # noqa: N818
@@ -32,8 +35,12 @@ class Away(Exception):  # noqa: N818
 
 class Entry(NamedTuple):
     id: str
-    batch: Batch | None  # None: not readable by this code
+    batches: list[Batch] | None  # None: not readable by this code
     size: int = 0  # bytes in the stream
+
+    @property
+    def events(self) -> int:
+        return sum(len(batch.events) for batch in self.batches or ())
 
 
 class Door:
@@ -53,15 +60,24 @@ def door() -> Door:
 def ask(work: Callable[[redis.Redis], T]) -> T:
     """WORK's answer. After one that did not come in time nobody asks for a second: each asker would wait as
     long, and all threads with them. Raises Away."""
-    if time.monotonic() < door().away_until:
-        raise Away("it did not answer a moment ago")
+    waiting.check()
+    check_breaker()
     try:
         return work(client())
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        door().away_until = time.monotonic() + BREAK_SECONDS
-        raise Away(str(error)) from error
     except redis.RedisError as error:
-        raise Away(str(error)) from error
+        raise away(error) from error
+
+
+def check_breaker() -> None:
+    """Raises Away for a moment after an answer that did not come."""
+    if time.monotonic() < door().away_until:
+        raise Away("it did not answer a moment ago")
+
+
+def away(error: redis.RedisError) -> Away:
+    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+        door().away_until = time.monotonic() + BREAK_SECONDS
+    return Away(str(error))
 
 
 @functools.cache
@@ -96,27 +112,56 @@ def shard_of(visitor_id: int) -> int:
 
 def publish(batch: Batch) -> None:
     """Returns when Redis has the whole batch. Raises Away when it may not have; a repeat is harmless."""
-    ask(_check_room)
-    ask(functools.partial(_add, list(split(batch))))
+    if is_time_to_look():
+        door().waiting_bytes = ask(_waiting_bytes)
+    check_room()
+    ask(functools.partial(_add, entries_of([batch])))
 
 
-def _add(parts: list[tuple[int, Batch]], to: redis.Redis) -> None:
-    if len(parts) == 1:
-        to.xadd(key_of(parts[0][0]), {FIELD: _encode(parts[0][1])})
+def _add(entries: dict[str, Fields], to: redis.Redis) -> None:
+    if len(entries) == 1:
+        for key, fields in entries.items():
+            to.xadd(key, fields)
         return
     with to.pipeline(transaction=True) as pipe:
-        for shard, part in parts:
-            pipe.xadd(key_of(shard), {FIELD: _encode(part)})
+        for key, fields in entries.items():
+            pipe.xadd(key, fields)
         pipe.execute()
 
 
-def _check_room(of: redis.Redis) -> None:
-    """Looked at once a second: how many bytes the streams take, as Redis estimates them. Raises Away."""
+def entries_of(batches: list[Batch]) -> dict[str, Fields]:
+    """By stream: the fields of the one entry that carries all of BATCHES that belong there."""
+    parts: dict[int, list[bytes]] = {}
+    for batch in batches:
+        for shard, part in split(batch):
+            parts.setdefault(shard, []).append(_encode(part))
+    return {key_of(shard): {VERSION_FIELD: VERSION, FIELD: _listed(encoded)} for shard, encoded in parts.items()}
+
+
+def _listed(encoded: list[bytes]) -> bytes:
+    """A msgpack array (its 16-bit form) of what is encoded already."""
+    return b"".join([b"\xdc", len(encoded).to_bytes(2, "big"), *encoded])
+
+
+def stream_keys() -> list[str]:
+    return [key_of(shard) for shard in range(settings.INGEST_SHARDS)]
+
+
+def _waiting_bytes(of: redis.Redis) -> int:
+    return sum(int(of.memory_usage(key) or 0) for key in stream_keys())
+
+
+def is_time_to_look() -> bool:
+    """Once a second: how many bytes the streams take is asked, as Redis estimates them."""
     now = time.monotonic()
-    if now - door().looked_at >= 1:
-        door().looked_at = now
-        keys = [key_of(shard) for shard in range(settings.INGEST_SHARDS)]
-        door().waiting_bytes = sum(int(of.memory_usage(key) or 0) for key in keys)
+    if now - door().looked_at < 1:
+        return False
+    door().looked_at = now
+    return True
+
+
+def check_room() -> None:
+    """Raises Away when the backlog is over its limit."""
     if door().waiting_bytes > settings.INGEST_BACKLOG_BYTES:
         raise Away(f"{door().waiting_bytes:,} bytes wait, over INGEST_BACKLOG_BYTES")
 
@@ -168,11 +213,12 @@ def _streams(answer: Any) -> list[tuple[Any, Any]]:
 
 
 def _entry(id_: bytes, fields: dict[bytes, bytes]) -> Entry:
+    if fields.get(VERSION_FIELD) != VERSION:
+        return Entry(id_.decode(), None)
     try:
-        batch = _decode(fields[FIELD])
+        return Entry(id_.decode(), _decode(fields[FIELD]), len(fields[FIELD]))
     except (KeyError, ValueError, msgspec.MsgspecError):  # ValueError: text that is no UTF-8
         return Entry(id_.decode(), None)
-    return Entry(id_.decode(), batch if batch.version == VERSION else None, len(fields[FIELD]))
 
 
 def acknowledge(shard: int, ids: list[str]) -> None:

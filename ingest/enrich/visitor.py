@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
 
-from ingest import queue
+from ingest import queue, waiting
 from ingest.hashing import digest
 from ingest.sites import KnownSite
 
@@ -81,6 +81,7 @@ def salt_of(day: date) -> bytes:
     known, oldest = _salts, day - timedelta(days=SALT_DAYS - 1)
     if day in known and min(known) >= oldest:
         return known[day]
+    waiting.check()
     with _lock:
         found = _salts if day in _salts else {**_salts, **ensure_salts([day, day + timedelta(days=1)])}
         # A new dictionary each time: others read the old one without the lock.

@@ -44,4 +44,4 @@ def arrival(content: Any, **fields: Any) -> Arrival:
 def waiting(shard: int = 0) -> list[Batch]:
     """The batches in the stream, read or not, acknowledged ones excepted."""
     entries: Any = queue.client().xrange(queue.key_of(shard))
-    return [batch for entry_id, fields in entries if (batch := queue._entry(entry_id, fields).batch)]
+    return [batch for entry_id, fields in entries for batch in queue._entry(entry_id, fields).batches or ()]

@@ -167,7 +167,7 @@ def test_a_turn_that_redis_did_not_hear_the_end_of_is_repeated_and_counted_once(
 
 
 def test_entries_of_another_version_are_left_pending(committed: Site) -> None:
-    queue.client().xadd(queue.key_of(0), {"b": LATER})
+    queue.client().xadd(queue.key_of(0), {"v": "2", "b": LATER})
     publish(committed)
     one = Drain()
     assert one.turn() == 1
@@ -176,12 +176,12 @@ def test_entries_of_another_version_are_left_pending(committed: Site) -> None:
 
 
 def test_they_are_written_by_the_code_that_can_read_them(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "VERSION", 2)
-    publish(committed, version=2)
+    monkeypatch.setattr(queue, "VERSION", b"2")
+    publish(committed)
     monkeypatch.undo()
     publish(committed)
     assert Drain().turn() == 1
-    monkeypatch.setattr(queue, "VERSION", 2)
+    monkeypatch.setattr(queue, "VERSION", b"2")
     monkeypatch.setattr(drain, "WAIT_MS", 10)
     assert taken_over().turn() == 1
     assert queue.backlog() == 0
@@ -190,7 +190,7 @@ def test_they_are_written_by_the_code_that_can_read_them(committed: Site, monkey
 def test_any_number_of_them_hides_nothing_behind_them(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain, "ENTRIES", 2)
     for _ in range(5):
-        queue.client().xadd(queue.key_of(0), {"b": LATER})
+        queue.client().xadd(queue.key_of(0), {"v": "2", "b": LATER})
     publish(committed)
     queue.ensure_group(0)
     queue.fresh(0, 10, None)
@@ -199,7 +199,7 @@ def test_any_number_of_them_hides_nothing_behind_them(committed: Site, monkeypat
 
 
 def test_they_do_not_keep_a_failed_turn_from_being_repeated(committed: Site) -> None:
-    queue.client().xadd(queue.key_of(0), {"b": LATER})
+    queue.client().xadd(queue.key_of(0), {"v": "2", "b": LATER})
     one = Drain()
     one.turn()
     read_only(committed)
@@ -234,7 +234,7 @@ def test_a_new_stream_with_lower_numbers_is_written_whole(committed: Site) -> No
     Drain().turn()
     queue.client().delete(queue.key_of(0))
     again = batch(committed, event(), outcomes={"dropped": {"bot": 1}})
-    queue.client().xadd(queue.key_of(0), {"b": queue._encode(again)}, id="5-1")
+    queue.client().xadd(queue.key_of(0), queue.entries_of([again])[queue.key_of(0)], id="5-1")
     assert taken_over().turn() == 1
     assert counts() == {("stored", ""): 2, ("dropped", "bot"): 1}
 

@@ -24,7 +24,7 @@ def batch(*visitors: int, **fields: Any) -> Batch:
 
 
 def names(entries: list[Entry]) -> list[int | None]:
-    return [entry.batch.site_id if entry.batch else None for entry in entries]
+    return [entry.batches[0].site_id if entry.batches else None for entry in entries]
 
 
 def pending() -> list[Entry]:
@@ -45,7 +45,7 @@ def test_it_works() -> None:
     sent = batch(7, 8, batch_id=uuid.uuid4(), outcomes={"dropped": {"bot": 2}})
     queue.publish(sent)
     (entry,) = queue.fresh(0, 10, None)
-    assert entry.batch == sent
+    assert entry.batches == [sent]
     assert queue.backlog() == 1
     queue.acknowledge(0, [entry.id])
     assert (queue.backlog(), pending()) == (0, [])
@@ -135,12 +135,14 @@ def test_deleted_entries_are_not_read_again() -> None:
 
 
 UNREADABLE = [
-    {b"b": msgspec.msgpack.encode({"site_id": 1, "received_at": 0.0, "events": [], "version": 2})},
-    {b"b": msgspec.msgpack.encode({"site_id": 1, "received_at": 0.0, "events": "of another shape", "version": 2})},
-    {b"b": b"\xc1"},
-    {b"b": b""},
-    {b"b": b"\x81\xa7site_id\xa3\xed\xa0\x80"},
-    {b"b": b"\x81\xa3\xed\xa0\x80\x01"},
+    {b"v": b"2", b"b": msgspec.msgpack.encode([])},
+    {b"b": msgspec.msgpack.encode([])},
+    {b"v": b"1", b"b": msgspec.msgpack.encode([{"site_id": 1, "received_at": 0.0, "events": "of another shape"}])},
+    {b"v": b"1", b"b": b"\xc1"},
+    {b"v": b"1", b"b": b""},
+    {b"v": b"1", b"b": b"\x91\x81\xa7site_id\xa3\xed\xa0\x80"},
+    {b"v": b"1", b"b": b"\x91\x81\xa3\xed\xa0\x80\x01"},
+    {b"v": b"1"},
     {b"other": b"field"},
 ]
 
@@ -153,8 +155,8 @@ def test_an_entry_that_this_code_cannot_read_is_none(fields: dict[Any, Any]) -> 
 
 
 def test_fields_of_a_later_release_are_ignored() -> None:
-    later = {"site_id": 1, "received_at": 0.0, "events": [], "version": 1, "weather": "sunny"}
-    put({b"b": msgspec.msgpack.encode(later)})
+    later = {"site_id": 1, "received_at": 0.0, "events": [], "weather": "sunny"}
+    put({b"v": b"1", b"b": msgspec.msgpack.encode([later])})
     assert waiting() == [Batch(site_id=1, received_at=0.0, events=[])]
 
 

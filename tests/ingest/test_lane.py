@@ -1,0 +1,216 @@
+"""The lane on a real Redis: answers as `collect` does, many requests in one entry, and no waiting in the loop."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import pytest
+from django.db import connection
+from pytest_django import Settings
+
+from ingest import lane, pipeline, queue, sites, waiting
+from ingest.enrich import visitor
+from ingest.formats import native
+from ingest.lane import Lane
+from ingest.models import Site
+from ingest.pipeline import Answer
+from tests.conftest import Silence, counts, no_postgres
+from tests.ingest.examples import arrival
+from tests.ingest.examples import waiting as in_stream
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as threads:
+        yield threads
+        threads.submit(lambda: connection.close()).result()
+
+
+def run(pool: ThreadPoolExecutor, work: Callable[[Lane], Awaitable[Any]]) -> Any:
+    async def inside() -> Any:
+        one = Lane(pool)
+        try:
+            return await work(one)
+        finally:
+            await one.close()
+
+    return asyncio.run(inside())
+
+
+def sent(site: Site, *names: str, **fields: Any) -> dict[str, Any]:
+    return {"site": site.key, "events": [{"name": name, "visitor_id": "v-1"} for name in names or ("a",)], **fields}
+
+
+def warm(site: Site) -> None:
+    """What the loop must know in order to answer by itself."""
+    sites.by_key(site.key)
+    visitor.salt_of(datetime.now(UTC).date())
+
+
+def told(answer: Answer) -> tuple[int, Any]:
+    return answer.status, msgspec.json.decode(answer.body)
+
+
+def test_it_works(committed: Site, pool: ThreadPoolExecutor) -> None:
+    answer = run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    assert told(answer) == (202, {"accepted": 1, "rejected": [], "dropped": []})
+    assert [event.name for batch in in_stream() for event in batch.events] == ["a"]
+
+
+def test_it_answers_as_collect_does(committed: Site, pool: ThreadPoolExecutor) -> None:
+    mixed = {"site": committed.key, "events": [{"name": "a"}, {"name": ""}, 7]}
+    for document in (mixed, {"site": "nobody", "events": [{"name": "a"}]}, {"events": []}, [1]):
+        asked = arrival(document)
+        assert run(pool, lambda one, asked=asked: one.collect(asked, native.parse)) == pipeline.collect(asked)
+
+
+def test_requests_that_come_together_make_one_entry(committed: Site, pool: ThreadPoolExecutor) -> None:
+    warm(committed)
+
+    async def many(one: Lane) -> list[Answer]:
+        asked = [one.collect(arrival(sent(committed, str(number))), native.parse) for number in range(50)]
+        return await asyncio.gather(*asked)
+
+    assert {answer.status for answer in run(pool, many)} == {202}
+    assert len(in_stream()) == 50
+    assert queue.backlog() <= 3
+    assert {event.name for batch in in_stream() for event in batch.events} == {str(number) for number in range(50)}
+
+
+def test_a_group_is_bounded(committed: Site, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lane, "GROUP_BATCHES", 2)
+    warm(committed)
+
+    async def five(one: Lane) -> None:
+        await asyncio.gather(*(one.collect(arrival(sent(committed)), native.parse) for _ in range(5)))
+
+    run(pool, five)
+    assert len(in_stream()) == 5
+    assert queue.backlog() == 3
+
+
+def test_batches_of_several_shards_are_kept_whole(
+    committed: Site, pool: ThreadPoolExecutor, settings: Settings
+) -> None:
+    settings.INGEST_SHARDS = 4
+    document = {"site": committed.key, "events": [{"name": "a", "visitor_id": f"v{number}"} for number in range(20)]}
+    run(pool, lambda one: one.collect(arrival(document), native.parse))
+    assert sum(len(batch.events) for shard in range(4) for batch in in_stream(shard)) == 20
+
+
+@pytest.fixture
+def threads_of_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The threads in which a site was asked for in the database."""
+    found: list[int] = []
+    ask = sites._found
+    monkeypatch.setattr(sites, "_found", lambda where: found.append(threading.get_ident()) or ask(where))
+    return found
+
+
+def test_what_is_not_in_memory_is_asked_for_in_a_thread(
+    committed: Site, pool: ThreadPoolExecutor, threads_of_queries: list[int]
+) -> None:
+    answer = run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    assert answer.status == 202
+    assert threads_of_queries
+    assert threading.get_ident() not in threads_of_queries
+
+
+def test_a_sender_without_an_id_needs_the_salt_which_is_asked_for_in_a_thread(
+    committed: Site, pool: ThreadPoolExecutor
+) -> None:
+    warm(committed)
+    visitor._salts.clear()
+    document = {"site": committed.key, "events": [{"name": "a"}]}
+    assert run(pool, lambda one: one.collect(arrival(document), native.parse)).status == 202
+
+
+def test_nothing_waits_inside_of_never(committed: Site) -> None:
+    with pytest.raises(waiting.WouldWait):
+        waiting.never(lambda: sites.by_key(committed.key))
+    with pytest.raises(waiting.WouldWait):
+        waiting.never(lambda: queue.ask(lambda redis: redis.ping()))
+    assert sites.by_key(committed.key) is not None
+
+
+def test_a_large_body_is_read_in_a_thread(
+    committed: Site, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm(committed)
+    threads: list[int] = []
+    examine = pipeline.examine
+    monkeypatch.setattr(pipeline, "examine", lambda *given: threads.append(threading.get_ident()) or examine(*given))
+    small, large = sent(committed), sent(committed, *["a"] * 500)
+    for document in (small, large):
+        assert run(pool, lambda one, document=document: one.collect(arrival(document), native.parse)).status == 202
+    assert [thread == threading.get_ident() for thread in threads] == [True, False]
+
+
+def test_without_redis_the_events_go_to_the_tables(
+    committed: Site, pool: ThreadPoolExecutor, no_redis: Silence
+) -> None:
+    with no_redis():
+        answer = run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    assert answer.status == 202
+    assert counts() == {("stored", ""): 1}
+
+
+def test_without_both_the_sender_keeps_them(committed: Site, no_redis: Silence) -> None:
+    warm(committed)
+
+    class Here(ThreadPoolExecutor):
+        """Its threads cannot reach PostgreSQL either."""
+
+        def submit(self, work: Any, /, *args: Any, **kwargs: Any) -> Any:
+            def inside() -> Any:
+                with no_postgres():
+                    return work(*args, **kwargs)
+
+            return super().submit(inside)
+
+    with no_redis(), Here(1) as threads:
+        answer = run(threads, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+
+
+def test_a_full_backlog_is_not_made_longer(committed: Site, pool: ThreadPoolExecutor, settings: Settings) -> None:
+    run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    settings.INGEST_BACKLOG_BYTES = 1
+    queue.door().looked_at = float("-inf")
+    assert run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse)).status == 202
+    assert (queue.backlog(), counts()) == (1, {("stored", ""): 1})
+
+
+def test_a_slow_redis_is_given_up_for_a_moment(committed: Site, pool: ThreadPoolExecutor) -> None:
+    warm(committed)
+    queue.client().client_pause(2_000, all=True)
+    started = time.monotonic()
+    answer = run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    assert answer.status == 202
+    assert time.monotonic() - started < 2
+    assert queue.door().away_until > started
+    queue.reader().client_unpause()
+
+
+def test_a_fault_of_ours_is_told_to_all_that_wait(
+    committed: Site, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm(committed)
+
+    def broken(batches: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(queue, "entries_of", broken)
+
+    async def two(one: Lane) -> list[Any]:
+        asked = [one.collect(arrival(sent(committed)), native.parse) for _ in range(2)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(result) for result in run(pool, two)] == [LookupError, LookupError]
