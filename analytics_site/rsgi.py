@@ -23,36 +23,39 @@ from analytics_site.child import die_with_parent
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "analytics_site.settings")
 django.setup()
 
-from django.db import close_old_connections  # noqa: E402  the settings come first
-
-from analytics_site.wsgi import Handler  # noqa: E402
+from analytics_site.wsgi import Handler  # noqa: E402  the settings come first
 from ingest import arrivals, script  # noqa: E402
 from ingest.body import too_large  # noqa: E402
 from ingest.formats import native  # noqa: E402
-from ingest.pipeline import Answer, collect, refused  # noqa: E402
+from ingest.lane import Lane  # noqa: E402
+from ingest.pipeline import Answer, refused  # noqa: E402
 from ingest.refusal import Refused  # noqa: E402
 
 log = logging.getLogger(__name__)
 LANE = {"/api/v1/events": native.parse}
 LANE_THREADS, DJANGO_THREADS = 4, 8
 FORM_BYTES = 256 << 10  # of any other request: forms are small, and anyone may send one anywhere
+HEADER_BYTES = 8 << 10
 Headers = list[tuple[str, str]]
 
 
 class Application:
     def __init__(self) -> None:
         self.django = Handler()
-        self.lane_pool = ThreadPoolExecutor(LANE_THREADS, "lane")
+        self.lane = Lane(ThreadPoolExecutor(LANE_THREADS, "lane"))
         self.django_pool = ThreadPoolExecutor(DJANGO_THREADS, "django")
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         die_with_parent()  # a worker must not outlive a server that was killed
 
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.run_until_complete(self.lane.close())
+
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         if scope.proto != "http":
             protocol.close(1002)
             return
-        in_lane = scope.path in LANE
+        in_lane = settings.INGEST_LANE and scope.path in LANE
         if scope.path == "/healthz":
             _send(protocol, Answer(200, b"ok", {"Content-Type": "text/plain", "Cache-Control": "no-store"}))
         elif scope.path == "/analytics.js" and scope.method == "GET":  # sites must not wait for a slow dashboard
@@ -64,20 +67,27 @@ class Application:
             await self._with_body(scope, protocol, in_lane)
 
     async def _with_body(self, scope: Any, protocol: Any, in_lane: bool) -> None:
-        limit = settings.INGEST_MAX_BODY if in_lane else FORM_BYTES
+        limit = settings.INGEST_MAX_BODY if scope.path in LANE else FORM_BYTES
         try:
-            body = await read_body(scope.headers.get("content-length"), protocol, limit)
+            headers = _headers(scope)
+            body = await read_body(headers.get("content-length"), protocol, limit)
         except Refused as refusal:
             _send(protocol, refused(refusal))
             return
-        loop = asyncio.get_running_loop()
         if in_lane:
-            _send(protocol, await loop.run_in_executor(self.lane_pool, _collect, scope, body))
-        else:
-            status, headers, content = await loop.run_in_executor(
-                self.django_pool, through_wsgi, self.django, scope, body
-            )
-            protocol.response_bytes(status, headers, content)
+            _send(protocol, await self._collected(scope, headers, body))
+            return
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self.django_pool, through_wsgi, self.django, scope, body)
+        protocol.response_bytes(*answer)
+
+    async def _collected(self, scope: Any, headers: dict[str, str], body: bytes) -> Answer:
+        arrival = arrivals.of(body, headers, _peer(scope), time.time())
+        try:
+            return await self.lane.collect(arrival, LANE[scope.path])
+        except Exception:  # a fault of ours: said as such, in JSON, and the sender keeps its events
+            log.exception("A request to %s could not be answered.", scope.path)
+            return refused(Refused(500, "internal", "This is our fault. Send the events again."))
 
 
 async def read_body(content_length: str | None, protocol: Any, limit: int) -> bytes:
@@ -100,20 +110,16 @@ async def read_body(content_length: str | None, protocol: Any, limit: int) -> by
     return b"".join(chunks)
 
 
-def _collect(scope: Any, body: bytes) -> Answer:
-    close_old_connections()  # a connection that the server has ended is not asked again
-    arrival = arrivals.of(body, _headers(scope), _peer(scope), time.time())
-    try:
-        return collect(arrival, LANE[scope.path])
-    except Exception:  # a fault of ours: said as such, in JSON, and the sender keeps its events
-        log.exception("A request to %s could not be answered.", scope.path)
-        return refused(Refused(500, "internal", "This is our fault. Send the events again."))
-
-
 def _headers(scope: Any) -> dict[str, str]:
-    """By lower-case name; repeated ones as one list (RFC 9110, 5.3), cookies with their own separator."""
+    """By lower-case name; repeated ones as one list (RFC 9110, 5.3), cookies with their own separator.
+
+    Raises Refused (431) for a longer header than most proxies let through. granian itself refuses so, without a
+    body, 100 headers or 400 kB of them.
+    """
     found: dict[str, str] = {}
     for name, value in scope.headers.items():
+        if len(value) > HEADER_BYTES:
+            raise Refused(431, "header_too_large", f"{name[:40]}: {len(value):,} bytes, at most {HEADER_BYTES:,}.")
         found[name] = f"{found[name]}{'; ' if name == 'cookie' else ','}{value}" if name in found else value
     return found
 

@@ -15,3 +15,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("reports.urls")),
 ]
+
+handler400 = "analytics_site.errors.bad_request"
+handler404 = "analytics_site.errors.not_found"
+handler500 = "analytics_site.errors.server_error"

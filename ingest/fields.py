@@ -16,10 +16,12 @@ from uuid import UUID
 import msgspec
 
 from ingest.refusal import Rejected
+from ingest.webaddress import host_of, path_of
 
 NAME_MAX, ID_MAX, URL_MAX, TEXT_MAX, SHORT_MAX = 120, 200, 4096, 1024, 64
 NUMBER_MAX = 1e15  # exact to the cent; sums of larger ones would end at infinity, and with them every figure
 PROPERTIES_MAX, KEY_MAX, VALUE_MAX, DEPTH_MAX, BYTES_MAX = 100, 200, 8192, 5, 32 * 1024
+ABSURD_DEPTH = 100
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
@@ -43,7 +45,7 @@ def text(raw: dict[str, Any], field: str, limit: int = TEXT_MAX) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Rejected("bad_type", f"{field} is {_kind(value)}: must be text.")
+        raise Rejected("bad_type", f"{field} is {kind_of(value)}: must be text.")
     return mended(value[:limit]) or None
 
 
@@ -57,7 +59,7 @@ def identifier(raw: dict[str, Any], field: str) -> str | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise Rejected("bad_type", f"{field} is {_kind(value)}: must be text.")
+        raise Rejected("bad_type", f"{field} is {kind_of(value)}: must be text.")
     if len(value) > ID_MAX or CONTROL.search(value):
         raise Rejected("bad_identifier", f"{field}: at most {ID_MAX} characters, no control characters.")
     return None if _is_placeholder(value) else value
@@ -74,12 +76,14 @@ def event_id(raw: dict[str, Any]) -> UUID | None:
     if value is None:
         return None
     if isinstance(value, list | dict):
-        raise Rejected("bad_type", f"id is {_kind(value)}: must be a UUID as text.")
-    if isinstance(value, str) and UUID_FORM.fullmatch(value):
+        raise Rejected("bad_type", f"id is {kind_of(value)}: must be a UUID as text.")
+    if not isinstance(value, str):
+        raise Rejected("bad_id", f"id is {kind_of(value)}: must be a UUID such as a v7 one, as text.")
+    if UUID_FORM.fullmatch(value):
         parsed = _as_uuid(value)
         if parsed.int:
             return parsed
-    raise Rejected("bad_id", f"id {str(value)[:60]!r}: must be a UUID such as a v7 one, as text.")
+    raise Rejected("bad_id", f"id {value[:60]!r}: must be a UUID such as a v7 one, as text.")
 
 
 def _as_uuid(value: str) -> UUID:
@@ -92,7 +96,7 @@ def event_name(raw: dict[str, Any]) -> str:
     if value is None:
         raise Rejected("missing_field", "name is missing.")
     if not isinstance(value, str):
-        raise Rejected("bad_type", f"name is {_kind(value)}: must be text.")
+        raise Rejected("bad_type", f"name is {kind_of(value)}: must be text.")
     if len(value) > NAME_MAX:
         raise Rejected("name_too_long", f"name has {len(value)} characters: at most {NAME_MAX}.")
     if CONTROL.search(value):
@@ -114,13 +118,14 @@ def moment(raw: dict[str, Any], field: str = "timestamp") -> float | None:
     if value is None:
         return None
     if isinstance(value, list | dict):
-        raise Rejected("bad_type", f"{field} is {_kind(value)}: must be a time as text.")
+        raise Rejected("bad_type", f"{field} is {kind_of(value)}: must be a time as text.")
     if isinstance(value, str) and COMMON_TIME.fullmatch(value):
         with contextlib.suppress(ValueError):  # the 31st of February: said below
             return datetime.fromisoformat(value).timestamp()
     found = TIME_FORM.fullmatch(value) if isinstance(value, str) and len(value) < 64 else None
     if found is None:
-        raise Rejected("bad_timestamp", f"{field} {str(value)[:60]!r}: write 2026-11-20T09:59:58.120Z.")
+        said = repr(value[:60]) if isinstance(value, str) else f"is {kind_of(value)}"
+        raise Rejected("bad_timestamp", f"{field} {said}: write 2026-11-20T09:59:58.120Z.")
     day, minute, second, fraction, zone = found.groups()
     parts = f"{day}T{minute}{second or ':00'}{(fraction or '')[:7].ljust(7, '0') if fraction else ''}"
     try:
@@ -136,7 +141,7 @@ def number(raw: dict[str, Any], field: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Rejected("bad_type", f"{field} is {_kind(value)}: must be a number.")
+        raise Rejected("bad_type", f"{field} is {kind_of(value)}: must be a number.")
     _check_number(field, value)
     if abs(value) > NUMBER_MAX:
         raise Rejected("bad_number", f"{field} is {value:.3g}: at most {NUMBER_MAX:.0e} either way.")
@@ -163,7 +168,7 @@ def url(raw: dict[str, Any], field: str = "url") -> Url | None:
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise Rejected("bad_type", f"{field} is {_kind(value)}: must be text.")
+        raise Rejected("bad_type", f"{field} is {kind_of(value)}: must be text.")
     if len(value) > URL_MAX:
         raise Rejected("url_too_long", f"{field} has {len(value)} characters: at most {URL_MAX}.")
     return (_known_url if len(value) <= KNOWN_URL_MAX else _url)(field, mended(value.strip()))
@@ -176,10 +181,10 @@ def _url(field: str, value: str) -> Url:
     if found["scheme"].lower() not in ("http", "https"):
         raise Rejected("url_scheme", f"{field} {value[:60]!r}: only http and https are kept.")
     authority = HOST_FORM.fullmatch((found["authority"] or "").rpartition("@")[2])
-    host = authority["host"].lower().rstrip(".") if authority else ""
+    host = host_of(authority["host"]) if authority else ""
     if authority is None or not host or int(authority["port"] or 0) > 65_535:
         raise Rejected("url_invalid", f"{field} {value[:60]!r}: no host, or no port from 1 to 65535.")
-    return Url(host, found["path"] or "/", found["query"] or None)
+    return Url(host, path_of(found["path"]) or "/", found["query"] or None)
 
 
 KNOWN_URL_MAX = 300
@@ -192,7 +197,7 @@ def properties(raw: dict[str, Any], field: str = "properties") -> dict[str, Any]
     if value is None or value == {}:
         return None
     if not isinstance(value, dict):
-        raise Rejected("bad_type", f"{field} is {_kind(value)}: must be an object.")
+        raise Rejected("bad_type", f"{field} is {kind_of(value)}: must be an object.")
     if len(value) > PROPERTIES_MAX:
         raise Rejected("properties_too_many", f"{field} has {len(value)} keys: at most {PROPERTIES_MAX}.")
     kept = {_key(field, key): _value(field, item, 2) for key, item in value.items()}
@@ -216,7 +221,7 @@ def _value(field: str, value: Any, depth: int) -> Any:
             raise Rejected("property_value_too_long", f"{field}: a value is over {VALUE_MAX} characters.")
         return mended(value)
     if isinstance(value, list | dict) and depth > DEPTH_MAX:
-        raise Rejected("properties_too_deep", f"{field} is nested deeper than {DEPTH_MAX}.")
+        raise _too_deep(field, value)
     if isinstance(value, list):
         return [_value(field, item, depth + 1) for item in value]
     if isinstance(value, dict):
@@ -226,6 +231,22 @@ def _value(field: str, value: Any, depth: int) -> Any:
         # Past 64 bits a double is kept: the stream's encoding has no wider whole numbers.
         return value if -(2**63) <= value < 2**64 else float(value)
     return value
+
+
+def _too_deep(field: str, value: Any) -> Rejected:
+    """Nesting that no program writes on purpose is no data that is a little too deep."""
+    levels = [value]
+    for _ in range(ABSURD_DEPTH):
+        levels = [inner for item in levels for inner in _inside(item)]
+        if not levels:
+            return Rejected("properties_too_deep", f"{field} is nested deeper than {DEPTH_MAX}.")
+    return Rejected("bad_json", f"{field} is nested over {ABSURD_DEPTH} deep.")
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
 
 
 def _check_number(field: str, value: float) -> None:
@@ -238,6 +259,7 @@ def _check_number(field: str, value: float) -> None:
         raise Rejected("bad_number", f"{field}: a number is infinite or too large.")
 
 
-def _kind(value: object) -> str:
-    kinds = {dict: "an object", list: "a list", bool: "true or false", int: "a number", float: "a number"}
-    return kinds.get(type(value), type(value).__name__)
+def kind_of(value: object) -> str:
+    """What JSON calls it."""
+    kinds = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")

@@ -8,6 +8,7 @@ import msgspec
 # Why one event was rejected, for its site's owner; docs/api.md has the same sentences.
 REJECTION_SENTENCES = {
     "event_not_object": "The event is not an object.",
+    "bad_json": "The event is nested over 100 deep.",
     "missing_field": "A field that must be there is missing, such as the name.",
     "bad_type": "A field has another type than the contract asks for.",
     "bad_id": "The id is no UUID, or the one of zeros.",

@@ -12,7 +12,7 @@ MAY_NOT_IMPORT = {"ingest": {"reports", "analytics_site"}, "reports": {"analytic
 
 # Edges turn requests, commands and ticks into calls; facts know what things are and do nothing.
 EDGES = {"views", "urls", "admin", "admin_views", "tasks", "management", "api", "forms"}
-FACTS = {"models", "event", "refusal", "rules", "hashing", "fields"}
+FACTS = {"models", "event", "refusal", "rules", "hashing", "fields", "webaddress"}
 
 
 def modules(app: str) -> Iterator[tuple[str, ast.Module]]:

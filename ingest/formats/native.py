@@ -83,7 +83,7 @@ def _readable_id(item: Any) -> str | None:
 def parse_event(raw: Any, clock: Clock, index: int = 0, batch_id: uuid.UUID | None = None) -> Sent:
     """One event of the contract. Raises Rejected. `Event.visitor_id` is still 0; see `Sent`."""
     if not isinstance(raw, dict):
-        raise Rejected("event_not_object", f"the event is {type(raw).__name__}: must be an object.")
+        raise Rejected("event_not_object", f"the event is {fields.kind_of(raw)}: must be an object.")
     name = fields.event_name(raw)
     page = fields.url(raw)
     properties = fields.properties(raw)

@@ -124,6 +124,12 @@ def test_a_packed_body_is_stored(port: int, committed: Site) -> None:
     assert ask(port, "POST", PATH, gzip.compress(one(committed)), headers).status == 202
 
 
+def test_a_long_header_is_refused_and_told(port: int, committed: Site) -> None:
+    told = raw(port, head(2, **{"X-A": "a" * 8_193}) + b"{}")
+    assert (told.status, told.error) == (431, "header_too_large")
+    assert raw(port, head(len(one(committed)), **{"X-A": "a" * 8_192}) + one(committed)).status == 202
+
+
 @pytest.mark.parametrize("size", [1, 7, 10_000])
 def test_a_chunked_body_is_stored(port: int, committed: Site, size: int) -> None:
     content = one(committed)

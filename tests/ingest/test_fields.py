@@ -108,6 +108,27 @@ def test_an_id_that_is_no_uuid_is_refused(value: Any) -> None:
     assert reason_of(fields.event_id, {"id": value}) == "bad_id"
 
 
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(None, "null"), ("x", "text"), (1, "a number"), (10**30, "a number"), (1.5, "a number"), (False, "true or false"),
+     ([], "a list"), ({}, "an object")],
+)  # fmt: skip
+def test_kinds_are_named_as_json_does(value: Any, kind: str) -> None:
+    assert fields.kind_of(value) == kind
+
+
+def lists(depth: int) -> Any:
+    return [lists(depth - 1)] if depth > 1 else [1]
+
+
+@pytest.mark.parametrize(
+    ("depth", "reason"),
+    [(5, "properties_too_deep"), (100, "properties_too_deep"), (105, "bad_json"), (500, "bad_json")],
+)
+def test_what_is_nested_absurdly_deep_is_no_data(depth: int, reason: str) -> None:
+    assert reason_of(fields.properties, {"properties": {"a": lists(depth)}}) == reason
+
+
 @pytest.mark.parametrize("value", [[], {}, [ID]])
 def test_an_id_that_is_no_single_value_is_refused_by_its_kind(value: Any) -> None:
     assert reason_of(fields.event_id, {"id": value}) == "bad_type"
@@ -215,9 +236,9 @@ URLS = [
     ("https://user:pass@word@example.com/x", ("example.com", "/x", None)),
     ("https://[2001:db8::1]:80/x", ("[2001:db8::1]", "/x", None)),
     ("https://example.com./x", ("example.com", "/x", None)),
-    ("https://xn--bcher-kva.example/%ZZ/..%2f", ("xn--bcher-kva.example", "/%ZZ/..%2f", None)),
+    ("https://xn--bcher-kva.example/%ZZ/..%2f", ("bücher.example", "/%ZZ/..%2F", None)),
     ("https://bücher.example/ü?ü=1", ("bücher.example", "/ü", "ü=1")),
-    ("  https://example.com/a b ", ("example.com", "/a b", None)),
+    ("  https://example.com/a b ", ("example.com", "/a%20b", None)),
     ("https://example.com?q=1", ("example.com", "/", "q=1")),
     ("https://example.com/?", ("example.com", "/", None)),
     ("https://example.com/a\x00b", ("example.com", "/a\ufffdb", None)),
