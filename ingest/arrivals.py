@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
+from ingest.enrich import hints
 from ingest.fields import mended
 from ingest.pipeline import CORS, Answer, refused
 from ingest.refusal import Refused
@@ -26,6 +27,7 @@ def of(body: bytes, headers: Mapping[str, str], peer: str, now: float) -> Arriva
         country=_country(headers),
         server_key=_bearer(headers.get("authorization", "")),
         purpose=_purpose(headers),
+        hints=hints.of(headers),
         asks_not_to_track=headers.get("dnt") == "1" or headers.get("sec-gpc") == "1",
     )
 

@@ -97,14 +97,25 @@ DROP_SENTENCES = {
 }
 
 
+class Hints(msgspec.Struct, omit_defaults=True, frozen=True):
+    """What a browser says of itself beside its user agent; only where that tells more. Texts of 60 characters."""
+
+    brand: str | None = None  # "Brave/126"
+    platform: str | None = None  # "Windows"
+    platform_version: str | None = None  # "15.0.0"
+    is_mobile: bool = False
+    form: str | None = None  # "tablet"
+
+
 class Context(msgspec.Struct, omit_defaults=True, frozen=True):
     """What is known of the sender, of a whole batch or of one imported event. No address.
 
     The fields from `country` on are found at the door (geography) or stated by an import; those from
-    `browser` on are found by the writer from `user_agent` unless stated.
+    `browser` on are found by the writer from `user_agent` and `hints` unless stated.
     """
 
     user_agent: str | None = None
+    hints: Hints | None = None
     country: str | None = None
     region: str | None = None
     city: str | None = None

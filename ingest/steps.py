@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.enrich import bots, geo, source, visitor
-from ingest.event import Context, DropReason
+from ingest.event import Context, DropReason, Hints
 from ingest.formats import Sent
 from ingest.models import Shield, Site
 from ingest.sites import KnownSite
@@ -29,6 +29,7 @@ class Arrival(NamedTuple):
     country: str | None = None  # as a trusted proxy says
     server_key: str | None = None
     purpose: str = ""  # what the browser says the request is for, such as prefetch
+    hints: Hints | None = None
     asks_not_to_track: bool = False  # Do Not Track or Global Privacy Control
 
 
@@ -160,7 +161,8 @@ STEPS: tuple[Callable[[Sent, Situation], None], ...] = (
 
 
 def sender_of(arrival: Arrival) -> Context:
-    return sender_at(arrival.address, arrival.user_agent, arrival.country, arrival.language)
+    sender = sender_at(arrival.address, arrival.user_agent, arrival.country, arrival.language)
+    return msgspec.structs.replace(sender, hints=arrival.hints) if arrival.hints else sender
 
 
 def sender_at(address: str, user_agent: str, country: str | None, language: str | None = None) -> Context:

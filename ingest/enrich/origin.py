@@ -13,7 +13,7 @@ def origin_of(item: Placed) -> Origin:
     """What an import states wins over what is found."""
     stated = {**_known(item.batch.context), **_known(item.event.context)}
     acquired = source.acquisition_of(item.event.referrer, item.event.query, item.event.hostname, stated)
-    agent = useragent.parse(stated.get("user_agent"))
+    agent = useragent.parse(stated.get("user_agent"), stated.get("hints"))
     found = {
         "hostname": item.event.hostname,
         "channel": channel.channel_of(acquired),
