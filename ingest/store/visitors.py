@@ -44,7 +44,7 @@ def seen_in(items: list[Placed]) -> dict[Key, Seen]:
 
 
 KNOWN = """
-SELECT v.site_id, v.id, v.first_seen FROM ingest_visitor v
+SELECT v.site_id, v.id, v.first_seen, v.number FROM ingest_visitor v
 JOIN unnest(%s::bigint[], %s::bigint[]) AS sought(a, b) ON v.site_id = a AND v.id = b
 """
 LOCK_NUMBERS = """
@@ -121,8 +121,11 @@ def _number(conn: psycopg.Connection, seen: dict[Key, Seen]) -> dict[Key, dateti
 
 
 def _known(conn: psycopg.Connection, seen: dict[Key, Seen]) -> dict[Key, datetime]:
+    """When each was first seen. Their numbers are noted: a row without one is refused even where it only updates."""
     rows = conn.execute(KNOWN, ([site for site, _ in seen], [id_ for _, id_ in seen])).fetchall()
-    return {(site, id_): first for site, id_, first in rows}
+    for site, id_, _, number in rows:
+        seen[site, id_].number = number
+    return {(site, id_): first for site, id_, first, _ in rows}
 
 
 def _one(conn: psycopg.Connection, query: str, values: tuple[int]) -> int:
