@@ -26,6 +26,10 @@ SCHEDULE = (
         "Dirty hours", "ingest.tasks.compact_dirty_hours", "20", "*",
         "Keeps one mark of each hour whose figures changed.",
     ),
+    Periodic(
+        "Samples", "ingest.tasks.trim_samples", "50", "*",
+        "Keeps the newest twenty samples of each site and reason, for 30 days.",
+    ),
 )  # fmt: skip
 
 

@@ -121,6 +121,21 @@ def visitors_page(request: HttpRequest) -> HttpResponse:
     return _listing_page(request, "Visitors", inspection.VISITORS)
 
 
+@admin_page("samples", "Samples", "ingest.view_sample")
+def samples_page(request: HttpRequest) -> HttpResponse:
+    return _listing_page(request, "Samples", inspection.SAMPLES)
+
+
+@admin_page("bots", "Bots", "ingest.view_botcount")
+def bots_page(request: HttpRequest) -> HttpResponse:
+    return _listing_page(request, "Bots", inspection.BOTS)
+
+
+@admin_page("shield_hits", "Shield hits", "ingest.view_shieldhit")
+def shield_hits_page(request: HttpRequest) -> HttpResponse:
+    return _listing_page(request, "Shield hits", inspection.SHIELD_HITS)
+
+
 @admin_page("stream", "Stream", "ingest.view_shard")
 def stream_page(request: HttpRequest) -> HttpResponse:
     rows = [

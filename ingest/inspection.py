@@ -67,6 +67,19 @@ COUNTS = Listing(
     ("hour", "site_id", "outcome", "reason", "events"),
     (("hour", "timestamptz"), ("site_id", "bigint"), ("outcome", "text"), ("reason", "text")),
 )
+SAMPLES = Listing(
+    "ingest_sample",
+    ("received_at", "outcome", "reason", "detail", "name", "page", "user_agent", "event", "id"),
+    (("received_at", "timestamptz"), ("id", "bigint")),
+)
+BOTS = Listing(
+    "ingest_bot_count",
+    ("hour", "kind", "name", "events"),
+    (("hour", "timestamptz"), ("kind", "text"), ("name", "text")),
+)
+SHIELD_HITS = Listing(
+    "ingest_shield_hit", ("hour", "shield_id", "events"), (("hour", "timestamptz"), ("shield_id", "bigint"))
+)
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """A few of the events that were not counted, for their site's owner to read.
 
 Few of each request, and of each reason few a minute: a flood of bad events must not become a flood of samples.
-The address is in none of them; texts are cut, since a sender chooses them.
+They hold nothing that would not be kept of an event that counts; texts are cut, since a sender chooses them.
 """
 
 import functools
 import json
+import re
 import threading
 import time
 from collections import Counter
@@ -14,6 +15,7 @@ from typing import Any
 
 from django.db import connection
 
+from ingest.enrich import scrub
 from ingest.event import Event, Sample
 from ingest.fields import mended
 from ingest.refusal import Rejection
@@ -21,6 +23,8 @@ from ingest.refusal import Rejection
 OF_REQUEST = 3
 A_MINUTE = 5  # of each site and reason, a process
 EVENT_MAX, TEXT_MAX = 2_048, 300
+HIDDEN = {"ip", "visitor_id", "session_id"}  # stored nowhere, or only as a hash
+ADDRESSES = {"url", "referrer"}
 KEPT, KEPT_DAYS = 20, 30  # of each site and reason
 
 Candidate = tuple[str, Callable[[], Sample]]  # its reason, and how it is made should it be taken
@@ -88,23 +92,34 @@ def _of_dropped(event: Event, reason: str, user_agent: str) -> Sample:
 
 
 def as_sent(raw: Any) -> str:
-    """JSON, cut at EVENT_MAX characters and written no further. Without the address that a server states."""
+    """JSON without what is kept of no event, scrubbed, cut at EVENT_MAX characters."""
     if isinstance(raw, dict):
-        raw = {name: value for name, value in raw.items() if name != "ip"}
+        raw = {name: _bare(name, value) for name, value in raw.items() if name not in HIDDEN}
+    # Scrubbed before it is cut: half an e-mail address is not known as one.
+    return _short(_beginning(raw, 2 * EVENT_MAX), EVENT_MAX)
+
+
+def _bare(name: str, value: Any) -> Any:
+    """An address without its query and fragment."""
+    return re.split("[?#]", value, maxsplit=1)[0] if name in ADDRESSES and isinstance(value, str) else value
+
+
+def _beginning(raw: Any, most: int) -> str:
+    """As much of the JSON; an event of megabytes is written no further."""
     parts, size = [], 0
     try:
         for part in json.JSONEncoder(ensure_ascii=False).iterencode(raw):
             parts.append(part)
             size += len(part)
-            if size >= EVENT_MAX:
+            if size >= most:
                 break
     except RecursionError:  # nested so deeply that it cannot be written: the part before says enough
         pass
-    return mended("".join(parts)[:EVENT_MAX])
+    return "".join(parts)[:most]
 
 
-def _short(text: str) -> str:
-    return mended(text[:TEXT_MAX])
+def _short(text: str, most: int = TEXT_MAX) -> str:
+    return mended(scrub.scrubbed(text[: 2 * most])[:most])
 
 
 TRIM = """

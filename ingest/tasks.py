@@ -7,7 +7,7 @@ from celery import shared_task
 from django.conf import settings
 from django.db import connection
 
-from ingest import partitions, writer
+from ingest import partitions, samples, writer
 from ingest.enrich import visitor
 
 log = logging.getLogger(__name__)
@@ -40,3 +40,8 @@ def compact_dirty_hours() -> None:
     with connection.cursor() as cursor:
         cursor.execute(COMPACT)
         log.info("Removed %d repeated marks.", cursor.rowcount)
+
+
+@shared_task
+def trim_samples() -> None:
+    log.info("Deleted %d samples.", samples.trim())

@@ -14,7 +14,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from ingest import admin, inspection, partitions, sites, writer
 from ingest.event import Batch, Event
-from ingest.models import ApiKey, IngestCount, Quarantine, Site
+from ingest.models import ApiKey, BotCount, IngestCount, Quarantine, Sample, ShieldHit, Site
 from reports.models import User
 
 pytestmark = pytest.mark.django_db
@@ -285,7 +285,7 @@ def test_a_long_list_goes_on_where_the_page_ends(staff: Client, shop: Site) -> N
     assert 'rel="next"' not in second.content.decode()
 
 
-@pytest.mark.parametrize("name", ["events", "sessions", "visitors"])
+@pytest.mark.parametrize("name", ["events", "sessions", "visitors", "samples", "bots", "shield_hits"])
 def test_without_a_site_the_page_asks_for_one(name: str, staff: Client, shop: Site) -> None:
     answer = staff.get(reverse(f"admin:{name}"))
     assert answer.status_code == 200
@@ -315,6 +315,18 @@ def test_counts_are_shown_by_site_with_totals(staff: Client, shop: Site) -> None
     together = staff.get(reverse("admin:counts")).context["tables"][0].rows
     assert together == [["dropped", "bot", "1,230"]]
     assert [row[1:] for row in table(staff, "counts", site=shop.key)] == [["Shop", "dropped", "bot", "1,200"]]
+
+
+def test_samples_bots_and_rules_hits_are_shown_by_site(staff: Client, shop: Site) -> None:
+    hour = now().replace(minute=0, second=0, microsecond=0)
+    texts = {"detail": "No.", "name": "signup", "page": "shop.example.com/x", "user_agent": "", "event": "{}"}
+    Sample.objects.create(site_id=shop.pk, received_at=hour, outcome="rejected", reason="bad_type", **texts)
+    BotCount.objects.create(site_id=shop.pk, hour=hour, kind="ai", name="GPTBot", events=1200)
+    ShieldHit.objects.create(site_id=shop.pk, shield_id=5, hour=hour, events=7)
+    (sample,) = table(staff, "samples", site=shop.key)
+    assert sample[1:6] == ["rejected", "bad_type", "No.", "signup", "shop.example.com/x"]
+    assert [row[1:] for row in table(staff, "bots", site=shop.key)] == [["ai", "GPTBot", "1200"]]
+    assert [row[1:] for row in table(staff, "shield_hits", site=shop.key)] == [["5", "7"]]
 
 
 def test_partitions_are_shown_with_their_days(staff: Client) -> None:

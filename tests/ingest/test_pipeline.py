@@ -198,6 +198,27 @@ def test_a_named_session_is_kept_apart_from_a_visitor_of_that_name(site: Site) -
     assert event.session_id not in (None, event.visitor_id)
 
 
+# --- What was not counted, in a header --------------------------------------------------------------------
+
+
+def not_counted(site: Site, *events: Any, **request: Any) -> str | None:
+    return collect(arrival(document(site, *events), **request)).headers.get("X-Footfall-Not-Counted")
+
+
+def test_a_header_says_what_was_not_counted(site: Site) -> None:
+    assert not_counted(site, {"name": "a"}, {"name": ""}, {"name": ""}, 5) == "event_not_object=1, name_empty=2"
+    assert not_counted(site, {"name": "a"}, {"name": ""}, user_agent=GOOGLEBOT) == "bot=1, name_empty=1"
+
+
+def test_where_all_is_counted_there_is_none(site: Site) -> None:
+    assert not_counted(site, {"name": "a"}) is None
+
+
+def test_scripts_of_other_origins_may_read_it(site: Site) -> None:
+    answer = collect(arrival(document(site, {"name": ""})))
+    assert answer.headers["Access-Control-Expose-Headers"] == "X-Footfall-Not-Counted"
+
+
 # --- The address ------------------------------------------------------------------------------------------
 
 

@@ -23,7 +23,7 @@ def mark(*offsets: int, site_id: int = 1) -> None:
 
 
 def test_it_works(db: None) -> None:
-    for task in (tasks.make_partitions, tasks.rotate_salts, tasks.compact_dirty_hours):
+    for task in (tasks.make_partitions, tasks.rotate_salts, tasks.compact_dirty_hours, tasks.trim_samples):
         task()
         task()
 
@@ -78,6 +78,6 @@ def rebuild_while_compacting(conn: psycopg.Connection) -> None:
 
 
 def test_no_task_leaves_a_transaction_open(committed: Site) -> None:
-    for task in (tasks.make_partitions, tasks.rotate_salts, tasks.compact_dirty_hours):
+    for task in (tasks.make_partitions, tasks.rotate_salts, tasks.compact_dirty_hours, tasks.trim_samples):
         task()
         assert connection.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
