@@ -1,6 +1,7 @@
 """Sites, keys and what was set aside, for staff. The big tables are in `ingest.admin_views`."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -19,6 +20,7 @@ from django.utils.timezone import now
 
 from ingest import sites
 from ingest.models import ApiKey, Quarantine, Site
+from ingest.replay import Outcome, replay, told
 
 MOST_COUNTED = 1_000
 
@@ -127,13 +129,14 @@ class ApiKeyAdmin(KeptAdmin):
 
 @admin.register(Quarantine)
 class QuarantineAdmin(KeptAdmin):
-    """Read-only: an event that the database refused, with its reason."""
+    """Read-only: an event that the database refused, with its reason. It can be written again."""
 
     list_display = ("id", "site_id", "sqlstate", "detail", "created_at")
     list_filter = ("sqlstate",)
     search_fields = ("=site_id", "=sqlstate")
     fields = ("site_id", "created_at", "sqlstate", "detail", "readable")
     readonly_fields = fields
+    actions = ("write_again",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Quarantine]:
         return super().get_queryset(request).defer("entry")
@@ -143,6 +146,15 @@ class QuarantineAdmin(KeptAdmin):
 
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def has_write_again_permission(self, request: HttpRequest) -> bool:
+        return super().has_change_permission(request)
+
+    @admin.action(description="Write the selected events again", permissions=["write_again"])
+    def write_again(self, request: HttpRequest, queryset: QuerySet[Quarantine]) -> None:
+        found = Counter(replay(row) for row in queryset.defer(None).order_by("pk"))
+        is_done = set(found) <= {Outcome.WRITTEN, Outcome.REPEATED, Outcome.GONE}
+        self.message_user(request, told(found), messages.SUCCESS if is_done else messages.WARNING)
 
     @admin.display(description="Entry")
     def readable(self, row: Quarantine) -> SafeString:

@@ -1,7 +1,7 @@
 """Events that the database refuses: found by halving the batch, set aside, and the rest is written.
 
 Only errors of the values themselves (SQLSTATE classes 22, 23, 54) are an event's fault; everything else is the
-database's and is tried again by the caller, for ever if need be.
+database's and is tried again by the caller, for ever if need be. `ingest.replay` writes them again.
 """
 
 import logging
@@ -15,11 +15,13 @@ from django.db import connection
 from ingest.event import Batch, apart
 from ingest.models import Quarantine
 from ingest.store import ledger
-from ingest.writer import Written
+from ingest.writer import Written, connected
 from ingest.writer import write as write_whole
 
 log = logging.getLogger(__name__)
 FAULTS = ("22", "23", "54")
+NO_SITE = 0
+UNREADABLE = "22P03"  # invalid_binary_representation
 
 Inside = Callable[[psycopg.Connection], None]
 
@@ -64,18 +66,37 @@ def _halves(batches: list[Batch]) -> tuple[list[Batch], list[Batch]] | None:
 
 def _set_aside(batch: Batch, error: Exception, claim: Inside) -> Written:
     conn = connection.connection
-    state, detail = _said(error)
+    state, detail = said(error)
     log.error("Set an event of site %d aside: SQLSTATE %s.", batch.site_id, state)
     with conn.transaction():
         claim(conn)
         Quarantine.objects.create(
             site_id=batch.site_id, sqlstate=state, detail=detail[:500], entry=msgspec.msgpack.encode(batch)
         )
-        ledger.write(conn, [batch], Counter({ledger.line_of(batch, "quarantined", state): len(batch.events)}))
+        ledger.write(conn, [batch], counted([batch], state))
     return Written(0, 0)
 
 
-def _said(error: Exception) -> tuple[str, str]:
+def counted(batches: list[Batch], state: str) -> Counter[ledger.Line]:
+    lines: Counter[ledger.Line] = Counter()
+    for batch in batches:
+        lines[ledger.line_of(batch, "quarantined", state)] += len(batch.events)
+    return lines
+
+
+def set_broken_aside(entry: bytes, guard: Inside = nothing) -> None:
+    """An entry of the stream that says it is of this version and cannot be read: nobody's, so it is in no count.
+    The same bytes are kept once, however often they come."""
+    log.error("Set an entry of %d bytes aside that cannot be read.", len(entry))
+    with connected().transaction():
+        guard(connection.connection)
+        if not Quarantine.objects.filter(site_id=NO_SITE, entry=entry).exists():
+            Quarantine.objects.create(
+                site_id=NO_SITE, sqlstate=UNREADABLE, detail="The entry cannot be read.", entry=entry
+            )
+
+
+def said(error: Exception) -> tuple[str, str]:
     """SQLSTATE and sentence; of a value that cannot be sent, `data_exception`."""
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return error.sqlstate, error.diag.message_primary or ""

@@ -18,6 +18,7 @@ class Outcome(enum.StrEnum):
 
     RECORDED = "recorded"
     REPEATED = "repeated"
+    REFUSED = "refused"
     STATIC = "static"
     NOT_A_PAGE = "not_a_page"
     BOT = "bot"
@@ -37,6 +38,7 @@ class Outcome(enum.StrEnum):
 SENTENCES = {
     Outcome.RECORDED: "stored as an event",
     Outcome.REPEATED: "stored already, or the same line again",
+    Outcome.REFUSED: "set aside, as the database does not take it; staff see why",
     Outcome.STATIC: "an image, a script, a style, a font, sound or video",
     Outcome.NOT_A_PAGE: "a feed, a file to download, a part or nothing of one",
     Outcome.BOT: "a crawler, a monitor or a script",

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import psycopg
 
-from ingest import partitions, writer
+from ingest import partitions, quarantine, writer
 from ingest.enrich import source
 from ingest.event import Batch, Event
 from ingest.importers.line import Into, Left, Outcome, Parse
@@ -57,6 +57,7 @@ def run(lines: Iterable[Line], parse: Parse, into: Into, write: Write, tally: Ta
         written = write(events)
         tally.outcomes[Outcome.RECORDED] += written.stored
         tally.outcomes[Outcome.REPEATED] += written.duplicates
+        tally.outcomes[Outcome.REFUSED] += len(events) - written.stored - written.duplicates
 
 
 def _events(lines: Iterable[Line], parse: Parse, into: Into, tally: Tally) -> Iterator[Event]:
@@ -89,7 +90,8 @@ def _blocks(events: Iterable[Event]) -> Iterator[list[Event]]:
 
 
 class Store:
-    """Writes blocks of events to the tables, making the days they fall into."""
+    """Writes blocks of events to the tables, making the days they fall into. What the database refuses is set
+    aside and stops nothing."""
 
     def __init__(self, into: Into) -> None:
         self.into = into
@@ -101,7 +103,7 @@ class Store:
             _make(days)
             self.made |= days
         batch = Batch(site_id=self.into.site.id, received_at=self.into.now, events=events, is_import=True)
-        return writer.write([batch])
+        return quarantine.write([batch])
 
 
 def _make(days: set[date]) -> None:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from django.contrib.auth.models import Permission
 from django.core.paginator import Paginator
 from django.test import Client
 from django.urls import reverse
@@ -240,6 +241,29 @@ def test_the_list_of_what_was_set_aside_does_not_fetch_the_entries(staff: Client
     set_aside(b"\x80")
     queryset = admin.QuarantineAdmin(Quarantine, admin.admin.site).get_queryset(staff.get("/admin/").wsgi_request)
     assert queryset.get().get_deferred_fields() == {"entry"}
+
+
+def written_again(staff: Client, *rows: Quarantine) -> str:
+    """What the page says after the action; "" when it is not offered."""
+    form = {"action": "write_again", "_selected_action": [str(row.pk) for row in rows]}
+    answer = staff.post(reverse("admin:ingest_quarantine_changelist"), form, follow=True)
+    return " ".join(str(message) for message in answer.context["messages"])
+
+
+def test_what_was_set_aside_is_written_again(staff: Client, shop: Site) -> None:
+    store(shop)
+    event = Event(id=uuid.uuid4(), name="pageview", ts=now().timestamp(), visitor_id=1)
+    row = set_aside(msgspec.msgpack.encode(Batch(site_id=shop.pk, received_at=now().timestamp(), events=[event])))
+    assert written_again(staff, row, set_aside(b"\xc1")) == ("2 entries: 1 written, 1 cannot be read by this version.")
+    assert Quarantine.objects.count() == 1
+
+
+def test_only_those_with_the_right_write_it_again(client: Client, shop: Site) -> None:
+    row = set_aside(b"\x80")
+    viewer = User.objects.create_user("viewer@example.com", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_quarantine"))
+    client.force_login(viewer)
+    assert "entr" not in written_again(client, row)
 
 
 # --- The read-only pages ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
-from ingest import writer
+from ingest import quarantine, writer
 from ingest.enrich.bots import is_bot
 from ingest.importers import run
 from ingest.models import Site
@@ -238,7 +238,7 @@ def test_an_import_that_is_interrupted_says_how_to_go_on(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writer, "write", stop)
+    monkeypatch.setattr(quarantine, "write", stop)
     with pytest.raises(CommandError, match=r"Stopped after 5 lines. Run the same command again") as stopped:
         import_events(site, log)
     assert stopped.value.returncode == 130

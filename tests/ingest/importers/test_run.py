@@ -7,6 +7,8 @@ from ingest.importers import FORMATS, run
 from ingest.importers.line import Into, Left, Outcome, id_of
 from ingest.importers.lines import LONGEST, Line
 from ingest.importers.run import Tally, pretend
+from ingest.models import Quarantine
+from ingest.sites import KnownSite
 from ingest.writer import Written
 
 
@@ -87,3 +89,18 @@ def test_every_format_refuses_nonsense_in_words(name: str, into: Into) -> None:
         FORMATS[name]("nonsense", into)
     assert left.value.outcome is Outcome.MALFORMED
     assert left.value.reason
+
+
+def test_an_event_that_the_database_refuses_costs_no_other(known: KnownSite, into: Into) -> None:
+    into = into._replace(site=known)
+
+    def parse_number(text: str, into: Into) -> Event:
+        return Event(id=id_of(text, into), name="a", ts=into.now, visitor_id=1, scroll=int(text))
+
+    tally, lines = Tally(), [Line(number, text) for number, text in enumerate(["1", "40000", "3", "1"], 1)]
+    run.run(lines, parse_number, into, run.Store(into), tally)
+    assert {outcome: count for outcome, count in tally.outcomes.items() if count} == {
+        "recorded": 2, "refused": 1, "repeated": 1,
+    }  # fmt: skip
+    assert tally.lines == 4
+    assert Quarantine.objects.get().sqlstate == "22003"
