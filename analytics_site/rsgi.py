@@ -92,21 +92,28 @@ class Application:
 
 async def read_body(content_length: str | None, protocol: Any, limit: int) -> bytes:
     """The whole body, chunked or not. Raises Refused past the size limit (413) or the deadline (408)."""
-    if content_length and content_length.isdigit() and int(content_length) > limit:
+    length = int(content_length) if content_length and content_length.isdigit() else None
+    if length is not None and length > limit:
         raise too_large(limit)
-    chunks, size = [], 0
     try:
         async with asyncio.timeout(settings.INGEST_BODY_SECONDS):
-            async for chunk in protocol:
-                size += len(chunk)
-                if size > limit:
-                    raise too_large(limit)
-                chunks.append(chunk)
+            # The server reads no more than the length; without one, nobody knows how much would come.
+            body: bytes = await _up_to(limit, protocol) if length is None else await protocol()
     except TimeoutError:
         seconds = settings.INGEST_BODY_SECONDS
         raise Refused(408, "timeout", f"The body took longer than {seconds} s.", {"Connection": "close"}) from None
-    if content_length and content_length.isdigit() and size < int(content_length):
+    if length is not None and len(body) < length:
         raise Refused(400, "incomplete", "The body ends before its Content-Length.")
+    return body
+
+
+async def _up_to(limit: int, protocol: Any) -> bytes:
+    chunks, size = [], 0
+    async for chunk in protocol:
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit)
+        chunks.append(chunk)
     return b"".join(chunks)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from django.conf import settings
 
-from ingest.enrich import hints
+from ingest import addresses
+from ingest.enrich import geo, hints
 from ingest.fields import mended
 from ingest.pipeline import CORS, Answer, refused
 from ingest.refusal import Refused
@@ -43,12 +44,15 @@ def address_of(peer: str, forwarded: str) -> str:
 
 
 def _normal(address: str) -> str:
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0].strip("[]"))
-    except ValueError:
+    text = address.partition("%")[0].strip("[]")
+    found = addresses.packed(text)
+    if found is None:
         return ""
+    if len(found) == 4:
+        return text
     # A socket for both families shows IPv4 senders as ::ffff:198.51.100.4.
-    return str(getattr(found, "ipv4_mapped", None) or found)
+    parsed = ipaddress.IPv6Address(found)
+    return str(parsed.ipv4_mapped or parsed)
 
 
 def _language(header: str) -> str | None:
@@ -63,10 +67,9 @@ def _purpose(headers: Mapping[str, str]) -> str:
 
 
 def _country(headers: Mapping[str, str]) -> str | None:
-    """As the operator's own proxy says, when a header is named for it."""
+    """As the operator's own proxy says, when a header is named for it; without a proxy anybody could say it."""
     name = settings.INGEST_COUNTRY_HEADER.lower()
-    value = headers.get(name, "").strip().upper() if name else ""
-    return value if len(value) == 2 and value.isascii() and value.isalpha() and value not in ("XX", "T1") else None
+    return geo.code(headers.get(name, "").strip()) if name and settings.INGEST_TRUSTED_PROXIES else None
 
 
 def _bearer(header: str) -> str | None:

@@ -10,7 +10,6 @@ When Redis cannot be asked everything passes, and the log says so once a minute.
 """
 
 import functools
-import ipaddress
 import logging
 import math
 import threading
@@ -24,7 +23,7 @@ import redis
 from django.conf import settings
 from django.db import DatabaseError
 
-from ingest import queue, waiting
+from ingest import addresses, queue, waiting
 from ingest.enrich import visitor
 from ingest.hashing import digest
 from ingest.refusal import Refused
@@ -173,11 +172,12 @@ def check(site_id: int, address: str | None, events: int) -> None:
 def _number_of(address: str) -> int | None:
     """The keyed hash of an address (of IPv6 its /64, which one sender has to itself), another one each day. None when
     it is no address, or the day's salt cannot be read."""
+    found = addresses.packed(address)
+    if found is None:
+        return None
     try:
-        parsed = ipaddress.ip_address(address)
-        network = address if parsed.version == 4 else parsed.packed[:8].hex()
-        return digest(visitor.salt_of(datetime.now(UTC).date()), f"limit\0{network}")
-    except (ValueError, DatabaseError):
+        return digest(visitor.salt_of(datetime.now(UTC).date()), f"limit\0{found[:8].hex()}")
+    except DatabaseError:
         return None
 
 

@@ -147,6 +147,8 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
 
 def _refusals(envelope: Envelope, drops: list[Dropped]) -> dict[str, Any]:
     """What a batch tells of the events that it does not carry."""
+    if not drops and not envelope.rejected:
+        return {}
     outcomes = {
         "dropped": dict(Counter(str(drop.reason) for drop in drops)),
         "rejected": dict(Counter(rejection.reason for rejection in envelope.rejected)),

@@ -157,6 +157,7 @@ def _is_host(host: str, scheme: str) -> bool:
     return ("." in host.strip(".") or scheme != "https" or host == "localhost") and not re.search(r"[\s<>\"]", host)
 
 
+@functools.lru_cache(maxsize=4096)
 def _host(address: str) -> str:
     """Of an address that `_normal` made."""
     return (urlsplit(address).hostname or "").rstrip(".")
@@ -171,7 +172,10 @@ def referring_host(referrer: str | None, hostname: str | None) -> str | None:
 def is_spam(referrer: str | None) -> bool:
     """Whether the referrer is made up, for the sake of being seen in reports."""
     address = _normal(referrer) if referrer else None
-    if address is None:
-        return False
-    labels = _host(address).split(".")
+    return address is not None and _is_spam_host(_host(address))
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_spam_host(host: str) -> bool:
+    labels = host.split(".")
     return any(".".join(labels[start:]) in SPAM for start in range(len(labels) - 1))
