@@ -16,7 +16,7 @@ from django.db import connection
 
 from ingest import partitions, sites
 from ingest.enrich.origin import origin_of
-from ingest.event import Batch, DropReason
+from ingest.event import Batch, DropReason, apart
 from ingest.sessions import QUARTER_SECONDS, Fold, Placed, Quarter
 from ingest.sites import KnownSite
 from ingest.store import events, ledger, marks, sessions, visitors
@@ -74,16 +74,34 @@ def _moments(batches: list[Batch]) -> set[datetime]:
 def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
     lines: Counter[ledger.Line] = Counter()
     items, repeated = _unrepeated(_placed(batches, lines))
-    found = events.stored(conn, items) if items else set()
+    found = events.stored(conn, items) if items else {}
+    again = _counted(items, found)
     if found:
         repeated += [item for item in items if events.id_of(item) in found]
         items = [item for item in items if events.id_of(item) not in found]
     if items:
         _store(conn, items)
     _count(lines, "stored", items)
-    _count(lines, "duplicate", [item for item in repeated if not item.batch.is_again])
-    ledger.write(conn, batches, lines)
+    _count(lines, "duplicate", [one for one in repeated if not one.batch.is_again and id(one.batch) not in again])
+    ledger.write(conn, [apart(batch) if id(batch) in again else batch for batch in batches], lines)
     return Written(len(items), len(repeated))
+
+
+def _counted(items: list[Placed], found: dict[events.Id, datetime]) -> set[int]:
+    """Batches (by `id`) that are in the tables already, with what was refused beside them.
+
+    Redis may have taken a batch and its answer been lost: it comes once by the direct road and once by the
+    stream. One of its events that was stored has the batch's own moment of arrival; a repeat that the sender
+    made has another.
+    """
+    if not found:
+        return set()
+    arrived = {id(item.batch): datetime.fromtimestamp(item.batch.received_at, UTC) for item in items}
+    return {
+        id(item.batch)
+        for item in items
+        if not item.batch.is_import and found.get(events.id_of(item)) == arrived[id(item.batch)]
+    }
 
 
 def _count(lines: Counter[ledger.Line], outcome: str, items: list[Placed]) -> None:

@@ -41,7 +41,7 @@ def id_of(item: Placed) -> Id:
 
 
 FIND = """
-SELECT e.site_id, e.id FROM ingest_event e
+SELECT e.site_id, e.id, e.received_at FROM ingest_event e
 JOIN unnest(%(sites)s::bigint[], %(ids)s::uuid[]) AS sought(site_id, id)
   ON e.site_id = sought.site_id AND e.id = sought.id
 WHERE e.ts >= %(start)s AND e.ts <= %(end)s
@@ -49,8 +49,8 @@ WHERE e.ts >= %(start)s AND e.ts <= %(end)s
 LOCK = "SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS bucket"
 
 
-def stored(conn: psycopg.Connection, items: list[Placed]) -> set[Id]:
-    """Those of ITEMS that the table has, whatever their time says.
+def stored(conn: psycopg.Connection, items: list[Placed]) -> dict[Id, datetime]:
+    """Those of ITEMS that the table has, whatever their time says, with when they arrived that time.
 
     A live event is looked for in every day that is accepted, since a repeat may come with another clock; an
     imported one around its own time. Events without a time of their own are locked meanwhile: two writers
@@ -64,10 +64,10 @@ def stored(conn: psycopg.Connection, items: list[Placed]) -> set[Id]:
     return _find(conn, imported, NEAR, NEAR) | _find(conn, live, FAR_BACK, FAR_AHEAD)
 
 
-def _find(conn: psycopg.Connection, items: list[Placed], back: timedelta, ahead: timedelta) -> set[Id]:
+def _find(conn: psycopg.Connection, items: list[Placed], back: timedelta, ahead: timedelta) -> dict[Id, datetime]:
     """Within BACK and AHEAD of when the events happened or arrived."""
     if not items:
-        return set()
+        return {}
     moments = [item.event.ts for item in items]
     if not items[0].batch.is_import:
         moments += {item.batch.received_at for item in items}
@@ -79,7 +79,7 @@ def _find(conn: psycopg.Connection, items: list[Placed], back: timedelta, ahead:
         "start": datetime.combine(start, time.min, UTC),
         "end": datetime.combine(end, time.max, UTC),
     }
-    return {(site, id_.int) for site, id_ in conn.execute(FIND, values).fetchall()}
+    return {(site, id_.int): arrived for site, id_, arrived in conn.execute(FIND, values).fetchall()}
 
 
 COPY = copying.into("ingest_event", COLUMNS)

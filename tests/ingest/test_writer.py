@@ -58,13 +58,36 @@ def test_it_works(shop: Site) -> None:
     assert counts() == {("stored", ""): 3}
 
 
-def test_the_same_batch_twice_changes_nothing(shop: Site) -> None:
+def test_a_batch_that_its_sender_repeats_changes_nothing_and_is_counted(shop: Site) -> None:
     one = batch(shop, event(0, path="/"), event(1))
     write([one])
     before = rows("SELECT * FROM ingest_session")
-    assert write([one]) == (0, 2)
+    later = batch(shop, *one.events, received_at=one.received_at + 1)
+    assert write([later]) == (0, 2)
     assert rows("SELECT * FROM ingest_session") == before
     assert counts() == {("stored", ""): 2, ("duplicate", ""): 2}
+
+
+def test_a_batch_that_comes_by_both_roads_is_counted_once(shop: Site) -> None:
+    """Redis took it and the answer was lost: it went straight to the tables as well."""
+    one = batch(shop, event(), event(), outcomes={"dropped": {"bot": 3}})
+    assert [write([one]), write([one, batch(shop, event())])] == [(2, 0), (1, 2)]
+    assert counts() == {("stored", ""): 3, ("dropped", "bot"): 3}
+
+
+def test_by_both_roads_a_repeat_in_it_is_one_too(shop: Site) -> None:
+    old = event()
+    write([batch(shop, old, received_at=NOW.timestamp())])
+    one = batch(shop, old, event())
+    assert [write([one]), write([one])] == [(1, 1), (0, 2)]
+    assert counts() == {("stored", ""): 2, ("duplicate", ""): 1}
+
+
+def test_a_line_that_is_imported_twice_is_a_repeat(shop: Site) -> None:
+    one = batch(shop, event(), is_import=True)
+    write([one])
+    write([one])
+    assert counts() == {("stored", ""): 1, ("duplicate", ""): 1}
 
 
 def test_the_same_event_twice_in_a_batch_is_stored_once(shop: Site) -> None:
