@@ -77,7 +77,7 @@ def test_a_batch_that_comes_by_both_roads_is_counted_once(shop: Site) -> None:
 
 def test_by_both_roads_a_repeat_in_it_is_one_too(shop: Site) -> None:
     old = event()
-    write([batch(shop, old, received_at=NOW.timestamp())])
+    write([batch(shop, old, received_at=NOW.timestamp() + 3601)])
     one = batch(shop, old, event())
     assert [write([one]), write([one])] == [(1, 1), (0, 2)]
     assert counts() == {("stored", ""): 2, ("duplicate", ""): 1}
