@@ -125,7 +125,7 @@ INGEST_BATCH_EVENTS = env.integer("INGEST_BATCH_EVENTS", default=5_000, low=1, h
 INGEST_BACKLOG_BYTES = env.integer("INGEST_BACKLOG_BYTES", default=1 << 30, low=1 << 20, high=1 << 40)
 INGEST_TRUSTED_PROXIES = env.integer("INGEST_TRUSTED_PROXIES", default=0, high=10)
 INGEST_COUNTRY_HEADER = env.text("INGEST_COUNTRY_HEADER")
-INGEST_GEO_DATABASE = env.text("INGEST_GEO_DATABASE")
+INGEST_GEO_DATABASE = env.words("INGEST_GEO_DATABASE", default=[])
 INGEST_PARTITIONS_AHEAD = 7
 INGEST_BODY_SECONDS = env.integer("INGEST_BODY_SECONDS", default=5, low=1, high=300)
 # Events a second, 0 for no limit. A request of the most events must fit into nine tenths of a burst: see limits.py.

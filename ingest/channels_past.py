@@ -1,7 +1,7 @@
 """Source and channel of stored sessions, found again by today's lists and rules from what is kept.
 
 Kept are, in a session, its referrer, its UTMs and the ids of clicks; and, in its first event, as much of the
-page's query as tells a source. A session that an import gave a source, and nothing to find it from, keeps it.
+page's query as tells a source. A session that an import gave a source, and nothing to find it from, stays as it is.
 """
 
 from collections import Counter
@@ -75,8 +75,8 @@ def found_again(kept: Kept) -> Found:
     stated = {name: value for name in source.CAMPAIGN if (value := getattr(kept, name)) is not None}
     query = kept.query or (urlencode(kept.click_ids) if kept.click_ids else None)
     acquired = source.acquisition_of(kept.referrer, query, kept.hostname, stated)
-    if not (kept.referrer or stated or source.parameters(query)):
-        acquired = acquired._replace(source=kept.source)
+    if kept.source != source.DIRECT and not (kept.referrer or stated or source.parameters(query)):
+        return Found(kept.source, kept.channel)
     return Found(acquired.source, channel.channel_of(acquired))
 
 

@@ -167,9 +167,11 @@ def sender_of(arrival: Arrival) -> Context:
 
 def sender_at(address: str, user_agent: str, country: str | None, language: str | None = None) -> Context:
     place = geo.locate(address)
+    if country and country != place.country:
+        place = geo.Place(country)  # a city of another country would be nonsense
     return Context(
         user_agent=user_agent[:512] or None,
-        country=country or place.country,
+        country=place.country,
         region=place.region,
         city=place.city,
         lat=place.lat,

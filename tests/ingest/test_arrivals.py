@@ -85,8 +85,13 @@ def test_the_first_language_counts(header: str, language: str | None) -> None:
     [("de", "DE"), (" FR ", "FR"), ("", None), ("XX", None), ("T1", None), ("DEU", None), ("ÄÖ", None), ("1a", None)],
 )
 def test_a_proxy_may_state_the_country(settings: Settings, value: str, country: str | None) -> None:
-    settings.INGEST_COUNTRY_HEADER = "CF-IPCountry"
+    settings.INGEST_COUNTRY_HEADER, settings.INGEST_TRUSTED_PROXIES = "CF-IPCountry", 1
     assert arrivals.of(b"", {"cf-ipcountry": value}, PEER, 0).country == country
+
+
+def test_without_a_proxy_of_ours_nobody_may_state_the_country(settings: Settings) -> None:
+    settings.INGEST_COUNTRY_HEADER, settings.INGEST_TRUSTED_PROXIES = "CF-IPCountry", 0
+    assert arrivals.of(b"", {"cf-ipcountry": "DE"}, PEER, 0).country is None
 
 
 def test_no_country_header_is_believed_unasked() -> None:

@@ -135,7 +135,7 @@ def test_what_cannot_be_done_is_said(site: Site, options: dict[str, str], messag
         (kept(utm_source="fb", utm_medium="cpc"), Found("Facebook", "Paid Social")),
         (kept(click_ids={"gclid": "1"}), Found("Google", "Paid Search")),
         (kept(query="ref=hn"), Found("hn", "Referral")),
-        (kept(source="Partner"), Found("Partner", "Referral")),
+        (kept(source="Partner", channel="Email"), Found("Partner", "Email")),
         (kept(source="Google", referrer="https://shop.example.com/"), Found("Direct", "Direct")),
     ],
 )
@@ -144,9 +144,9 @@ def test_it_finds_by_whatever_is_kept(session: Kept, expected: Found) -> None:
 
 
 def test_a_source_that_an_import_stated_stays(site: Site) -> None:
-    write(site, context=Context(source="Google"))
+    write(site, context=Context(source="Google", channel="Email"))
     recompute(site)
-    assert acquired() == [("Google", "Organic Search")]
+    assert acquired() == [("Google", "Email")]
 
 
 ADDRESSES = ["https://www.google.de/x", "http://t.co/a", "https://shop.example.com/", "-", "https://news.example/a?b#c"]

@@ -22,17 +22,21 @@ LONDON = {
 @pytest.fixture(autouse=True)
 def _reopen() -> Iterator[None]:
     yield
-    geo._open.cache_clear()
+    geo._files.clear()
     geo._warn.cache_clear()
 
 
-def use(settings: Settings, folder: Path, record: Any, network: str = "81.2.69.0/24", ip_version: int = 4) -> None:
-    """Let geo read a database in which only NETWORK has a record."""
-    writer = MMDBWriter(ip_version, float_type="f64", ipv4_compatible=ip_version == 6)
+def made(path: Path, record: Any, network: str = "81.2.69.0/24") -> str:
+    """A database in which only NETWORK has a record; in place of an older one as a careful operator puts it there."""
+    writer = MMDBWriter(4, float_type="f64")
     writer.insert_network(IPSet([network]), record)
-    path = folder / "places.mmdb"
-    writer.to_db_file(str(path))
-    settings.INGEST_GEO_DATABASE = str(path)
+    writer.to_db_file(str(path.with_suffix(".new")))
+    path.with_suffix(".new").replace(path)
+    return str(path)
+
+
+def use(settings: Settings, folder: Path, record: Any) -> None:
+    settings.INGEST_GEO_DATABASE = [made(folder / "places.mmdb", record)]
 
 
 def test_it_works() -> None:
@@ -86,56 +90,114 @@ def test_the_registrants_country_stands_in(settings: Settings, tmp_path: Path) -
     assert locate("81.2.69.142").country == "FR"
 
 
-@pytest.mark.parametrize("code", ["ZZ", "A1", "", "GBR", 7])
-def test_a_code_that_is_no_country_is_none(settings: Settings, tmp_path: Path, code: Any) -> None:
-    use(settings, tmp_path, {"country_code": code})
-    assert locate("81.2.69.142") == Place()
+@pytest.mark.parametrize("code", ["ZZ", "A1", "", "GBR", "ßß", 7])
+def test_a_code_that_is_no_country_is_none(code: Any) -> None:
+    assert geo.code(code) is None
 
 
 @pytest.mark.parametrize(
     "record", ["GB", {"country": "GB"}, {"subdivisions": {}, "location": []}, {"city": {"names": 1}}]
 )
-def test_a_record_of_another_shape_is_nowhere(settings: Settings, tmp_path: Path, record: Any) -> None:
+def test_a_record_of_another_shape_leaves_the_country_to_the_file_that_comes_along(
+    settings: Settings, tmp_path: Path, record: Any
+) -> None:
     use(settings, tmp_path, record)
-    assert locate("81.2.69.142") == Place()
+    assert locate("81.2.69.142") == Place("GB")
 
 
-def test_an_address_that_the_file_does_not_cover_is_nowhere(settings: Settings, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("address", "country"), [("9.9.9.9", "US"), ("2a01:4f8::1", "DE")])
+def test_an_address_that_the_file_does_not_cover_has_its_country(
+    settings: Settings, tmp_path: Path, address: str, country: str
+) -> None:
     use(settings, tmp_path, LONDON)
-    assert locate("9.9.9.9") == Place()
-    assert locate("2a01:4f8::1") == Place()
+    assert locate(address) == Place(country)
 
 
-def test_a_missing_file_is_told_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    settings.INGEST_GEO_DATABASE = "/nowhere/places.mmdb"
+# --- Two files --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ({"country_code": "GB"}, LONDON, Place("GB", "England", "London", 51.5142, -0.0931)),
+        (LONDON, {"country_code": "GB"}, Place("GB", "England", "London", 51.5142, -0.0931)),
+        ({"country_code": "IE"}, LONDON, Place("IE")),
+        ({"country_code": "ZZ"}, {"country_code": "FR"}, Place("FR")),
+        ({"country_code": "ZZ"}, {"country_code": ""}, Place("GB")),
+    ],
+)
+def test_the_second_file_adds_what_agrees_with_the_first(
+    settings: Settings, tmp_path: Path, first: Any, second: Any, expected: Place
+) -> None:
+    settings.INGEST_GEO_DATABASE = [made(tmp_path / "a.mmdb", first), made(tmp_path / "b.mmdb", second)]
+    assert locate("81.2.69.142") == expected
+
+
+def test_a_missing_first_file_leaves_the_second(settings: Settings, tmp_path: Path) -> None:
+    settings.INGEST_GEO_DATABASE = ["/nowhere/places.mmdb", made(tmp_path / "b.mmdb", LONDON)]
+    assert locate("81.2.69.142").city == "London"
+
+
+# --- Files that fail --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/nowhere/places.mmdb", __file__, "/"])
+def test_a_file_that_cannot_be_read_is_told_once_and_costs_no_country(
+    settings: Settings, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    settings.INGEST_GEO_DATABASE = [path]
     with caplog.at_level(logging.WARNING, "ingest.enrich.geo"):
-        assert [locate("8.8.8.8"), locate("9.9.9.9")] == [Place(), Place()]
-    assert [record.getMessage().split(":")[0] for record in caplog.records] == [
-        "INGEST_GEO_DATABASE=/nowhere/places.mmdb"
-    ]
+        assert [locate("8.8.8.8"), locate("88.99.1.1")] == [Place("US"), Place("DE")]
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == [f"INGEST_GEO_DATABASE={path}"]
 
 
-def test_a_file_of_something_else_is_told_once(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    settings.INGEST_GEO_DATABASE = __file__
-    with caplog.at_level(logging.WARNING, "ingest.enrich.geo"):
-        assert [locate("8.8.8.8"), locate("9.9.9.9")] == [Place(), Place()]
+def damage(path: Path) -> None:
+    """In place, as no careful operator writes."""
+    start = path.read_bytes().index(b"iso_code")
+    with path.open("r+b") as file:
+        file.seek(start)
+        file.write(b"\xff" * 60)
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_damaged_file_costs_the_city_and_nothing_else(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, is_open: bool
+) -> None:
+    use(settings, tmp_path, LONDON)
+    if is_open:
+        assert locate("81.2.69.142").city == "London"
+    damage(tmp_path / "places.mmdb")
+    assert locate("81.2.69.142") == Place("GB")
+    assert "cannot be read" in caplog.text
+    assert len(list(geo.shortcomings())) == 1
+
+
+def test_a_replaced_file_is_read_after_a_while(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use(settings, tmp_path, LONDON)
+    assert locate("81.2.69.142").city == "London"
+    use(settings, tmp_path, {"country_code": "GB", "city": "Leeds"})
+    assert locate("81.2.69.142").city == "London"
+    monkeypatch.setattr(geo, "LOOK_AGAIN_SECONDS", 0.0)
+    geo._files.update({path: file._replace(until=0.0) for path, file in geo._files.items()})
+    assert locate("81.2.69.142").city == "Leeds"
+
+
+def test_a_file_that_is_replaced_by_rubbish_stays_as_it_was(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(geo, "LOOK_AGAIN_SECONDS", 0.0)
+    use(settings, tmp_path, LONDON)
+    assert locate("81.2.69.142").city == "London"
+    (tmp_path / "rubbish").write_text("no database")
+    (tmp_path / "rubbish").replace(tmp_path / "places.mmdb")
+    assert [locate("81.2.69.142").city, locate("81.2.69.142").city] == ["London", "London"]
     assert len(caplog.records) == 1
 
 
-def test_a_damaged_file_costs_the_place_and_nothing_else(
-    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    use(settings, tmp_path, LONDON)
-    path = tmp_path / "places.mmdb"
-    whole = path.read_bytes()
-    start = whole.index(b"iso_code")
-    path.write_bytes(whole[:start] + b"\xff" * 60 + whole[start + 60 :])
-    assert locate("81.2.69.142") == Place()
-    assert "cannot be read" in caplog.text
-
-
 def test_the_address_is_in_no_message(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
-    settings.INGEST_GEO_DATABASE = "/nowhere/places.mmdb"
+    settings.INGEST_GEO_DATABASE = ["/nowhere/places.mmdb"]
     locate("203.0.113.77")
     locate("not 203.0.113.77 an address")
     assert "203.0.113" not in caplog.text

@@ -1,0 +1,26 @@
+"""What in the settings of ingestion cannot do what it is meant to; shown whenever a command starts."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage
+
+from ingest.enrich import geo
+
+
+@checks.register
+def settings_fit(**_: Any) -> list[CheckMessage]:
+    return list(_found())
+
+
+def _found() -> Iterator[CheckMessage]:
+    for sentence in geo.shortcomings():
+        yield checks.Warning(sentence, id="ingest.W001")
+    if settings.INGEST_COUNTRY_HEADER and not settings.INGEST_TRUSTED_PROXIES:
+        yield checks.Warning(
+            f"INGEST_COUNTRY_HEADER={settings.INGEST_COUNTRY_HEADER}: not believed while INGEST_TRUSTED_PROXIES is 0.",
+            hint="Without a proxy of yours in front anybody could send it. See docs/settings.md#ingestion.",
+            id="ingest.W002",
+        )
