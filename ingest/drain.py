@@ -119,15 +119,22 @@ class Drain:
 
     def _write(self, held: Lease, entries: list[Entry]) -> None:
         readable = [entry for entry in entries if entry.batches is not None]
-        if len(readable) < len(entries):
+        self._set_broken_aside(held, entries)
+        if left := sum(entry.batches is None and entry.broken is None for entry in entries):
             self.skipped.add(held.shard)
-            log.error("%d entries cannot be read by this version; left pending.", len(entries) - len(readable))
+            log.error("%d entries cannot be read by this version; left pending.", left)
         for block in _blocks(readable):
             batches = [batch for entry in block for batch in entry.batches or ()]
             # Past an entry that was left, "all up to here is written" would no longer be true.
             last = None if held.shard in self.skipped else block[-1].id
             self.stored += self._commit(held, batches, last)
             queue.acknowledge(held.shard, [entry.id for entry in block])
+
+    def _set_broken_aside(self, held: Lease, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.broken is not None:
+                quarantine.set_broken_aside(entry.broken, lambda conn: lease.hold(conn, held))
+                queue.acknowledge(held.shard, [entry.id])
 
     def _commit(self, held: Lease, batches: list[Batch], last: str | None) -> int:
         started = time.monotonic()

@@ -37,6 +37,7 @@ class Entry(NamedTuple):
     id: str
     batches: list[Batch] | None  # None: not readable by this code
     size: int = 0  # bytes in the stream
+    broken: bytes | None = None  # what says it is of this version and cannot be read: by no other code either
 
     @property
     def events(self) -> int:
@@ -221,7 +222,7 @@ def _entry(id_: bytes, fields: dict[bytes, bytes]) -> Entry:
     try:
         return Entry(id_.decode(), _decode(fields[FIELD]), len(fields[FIELD]))
     except (KeyError, ValueError, msgspec.MsgspecError):  # ValueError: text that is no UTF-8
-        return Entry(id_.decode(), None)
+        return Entry(id_.decode(), None, broken=fields.get(FIELD, b""))
 
 
 def acknowledge(shard: int, ids: list[str]) -> None:

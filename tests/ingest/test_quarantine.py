@@ -150,13 +150,24 @@ def test_the_stream_goes_on_behind_a_bad_event(committed: Site) -> None:
     assert (queue.backlog(), sorted(states())) == (0, ["22000", "22021"])
 
 
-def test_text_that_is_no_unicode_cannot_be_read_and_costs_no_other_entry(committed: Site) -> None:
+def test_text_that_is_no_unicode_is_set_aside_and_costs_no_other_entry(committed: Site) -> None:
     """Half a character in the stream's encoding; nothing of ours can write one."""
     fields = queue.entries_of([batch(committed, event(title="AAA"))])[queue.key_of(0)]
     raw = {name: value.replace(b"AAA", b"\xed\xa0\x80") for name, value in fields.items()}
     queue.client().xadd(queue.key_of(0), raw)
     publish(committed, event())
     assert Drain().turn() == 1
+    assert (queue.backlog(), states()) == (0, ["22P03"])
+    assert bytes(Quarantine.objects.get().entry) == raw[queue.FIELD]
+
+
+def test_a_writer_without_its_shard_sets_no_broken_entry_aside(committed: Site) -> None:
+    first = Drain()
+    first.turn()
+    Shard.objects.update(epoch=99)
+    queue.client().xadd(queue.key_of(0), {queue.VERSION_FIELD: queue.VERSION, queue.FIELD: b"\xc1"})
+    with pytest.raises(lease.Lost):
+        first.turn()
     assert (queue.backlog(), states()) == (1, [])
 
 
