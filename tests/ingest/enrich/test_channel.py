@@ -11,6 +11,7 @@ Cross-network              .                 .            cpc           cross-ne
 Paid Shopping              .                 .            paid          shopping           .
 Paid Shopping              shopify.com       .            paid          .                  .
 Paid Shopping              walmart           walmart      cpc           .                  .
+Paid Shopping              Bing              bing         cpc           spring-shopping    .
 Paid Search                DuckDuckGo        .            paid          .                  .
 Paid Search                Google            google       cpc           .                  .
 Paid Search                Google            Adwords      .             .                  .

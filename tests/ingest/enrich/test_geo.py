@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from ingest.enrich import geo
 from ingest.enrich.geo import Place, locate
+from ingest.steps import sender_at
 
 LONDON = {
     "country": {"iso_code": "GB", "names": {"en": "United Kingdom"}},
@@ -136,6 +137,17 @@ def test_the_second_file_adds_what_agrees_with_the_first(
 def test_a_missing_first_file_leaves_the_second(settings: Settings, tmp_path: Path) -> None:
     settings.INGEST_GEO_DATABASE = ["/nowhere/places.mmdb", made(tmp_path / "b.mmdb", LONDON)]
     assert locate("81.2.69.142").city == "London"
+
+
+@pytest.mark.parametrize(
+    ("country", "expected"), [("GB", ("GB", "London")), ("FR", ("FR", None)), (None, ("GB", "London"))]
+)
+def test_a_city_counts_only_in_the_country_that_the_proxy_says(
+    settings: Settings, tmp_path: Path, country: str | None, expected: tuple[str, str | None]
+) -> None:
+    use(settings, tmp_path, LONDON)
+    found = sender_at("81.2.69.142", "", country)
+    assert (found.country, found.city) == expected
 
 
 # --- Files that fail --------------------------------------------------------------------------------------

@@ -38,7 +38,11 @@ def test_it_works() -> None:
         ("https://ukc-word-edit.officeapps.live.com", "Microsoft 365"),
         ("https://www.partner.example/", "partner.example"),
         ("android-app://com.reddit.frontpage/", "Reddit"),
+        ("android-app://com.instagram.android/", "Instagram"),
+        ("android-app://com.laurencedawson.reddit_sync.pro", "Reddit"),
+        ("android-app://com.example.android", "com.example.android"),
         ("https://walmart.com", "walmart.com"),
+        ("http://localhost:3000/", "localhost"),
     ],
 )
 def test_a_referring_site_is_told_by_its_name(referrer: str, source: str) -> None:
