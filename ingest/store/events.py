@@ -8,7 +8,7 @@ import psycopg
 
 from ingest.enrich import source
 from ingest.sessions import Placed, SessionRow
-from ingest.store import copying
+from ingest.store import copying, plain
 
 Id = tuple[int, int]  # site, and the event's id as a number: a UUID is slow to hash and compare
 
@@ -79,7 +79,7 @@ def _find(conn: psycopg.Connection, items: list[Placed], back: timedelta, ahead:
         "start": datetime.combine(start, time.min, UTC),
         "end": datetime.combine(end, time.max, UTC),
     }
-    return {(site, id_.int): arrived for site, id_, arrived in conn.execute(FIND, values).fetchall()}
+    return {(site, id_.int): arrived for site, id_, arrived in plain.fetch(conn, FIND, values)}
 
 
 COPY = copying.into("ingest_event", COLUMNS)

@@ -1,32 +1,32 @@
 """`ingest_session`: the rows a fold may touch, locked, and what the fold made of them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
+from psycopg.rows import args_row
 
 from ingest.sessions import COLUMNS, MOST_NEAR, Folded, Key, Placed, SessionRow, as_tuple
-from ingest.store import copying
+from ingest.store import copying, plain
 
 NAMES = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
 
 BY_NAME = sql.SQL("""
 SELECT {columns} FROM ingest_session s
-JOIN unnest(%(sites)s::bigint[], %(ids)s::bigint[]) AS sought(a, b) ON s.site_id = a AND s.id = b
+JOIN unnest(%s::bigint[], %s::bigint[]) AS sought(a, b) ON s.site_id = a AND s.id = b
 ORDER BY s.site_id, s.id FOR UPDATE OF s
 """).format(columns=NAMES)
 
 # At most MOST_NEAR sessions of a visitor, the latest; locked by name in a second step.
 NEAR = """
 SELECT s.site_id, s.id
-FROM unnest(%(sites)s::bigint[], %(visitors)s::bigint[], %(starts)s::timestamptz[], %(ends)s::timestamptz[])
+FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[], %s::timestamptz[])
   AS sought(a, b, c, d)
 CROSS JOIN LATERAL (
   SELECT site_id, id FROM ingest_session
   WHERE site_id = a AND visitor_id = b AND seen_until >= c AND seen_from <= d
-  ORDER BY seen_until DESC LIMIT %(most)s
+  ORDER BY seen_until DESC LIMIT %s
 ) s
 """
 
@@ -45,7 +45,7 @@ def adopt(conn: psycopg.Connection, items: list[Placed]) -> None:
     named = {(item.site.id, item.event.session_id) for item in items if item.event.session_id is not None}
     if not named:
         return
-    rows = conn.execute(VISITORS, ([site for site, _ in named], [id_ for _, id_ in named])).fetchall()
+    rows = plain.fetch(conn, VISITORS, _arrays(named))
     visitor_of = {(site, id_): visitor for site, id_, visitor in rows}
     for item in items:
         if item.event.session_id is not None:
@@ -57,27 +57,26 @@ def load(conn: psycopg.Connection, items: list[Placed]) -> list[SessionRow]:
     """Every stored session that folding ITEMS may touch, locked until the transaction ends."""
     sought = {(item.site.id, item.event.session_id) for item in items if item.event.session_id is not None}
     spans = _spans(items)
-    values = {
-        "sites": [site for site, _ in spans],
-        "visitors": [visitor for _, visitor in spans],
-        "starts": [start for start, _ in spans.values()],
-        "ends": [end for _, end in spans.values()],
-        "most": MOST_NEAR,
-    }
-    sought |= set(conn.execute(NEAR, values).fetchall())
-    with conn.cursor(row_factory=class_row(SessionRow)) as cursor:
-        named = {"sites": [site for site, _ in sought], "ids": [id_ for _, id_ in sought]}
-        return cursor.execute(BY_NAME, named).fetchall()
+    starts, ends = zip(*spans.values(), strict=True)
+    values = (*_arrays(spans), copying.array(starts), copying.array(ends), MOST_NEAR)
+    sought |= set(plain.fetch(conn, NEAR, values))
+    return plain.fetch(conn, BY_NAME, _arrays(sought), args_row(SessionRow))
+
+
+def _arrays(keys: Collection[Key]) -> tuple[str, str]:
+    return copying.array([site for site, _ in keys]), copying.array([id_ for _, id_ in keys])
 
 
 def _spans(items: Iterable[Placed]) -> dict[Key, tuple[datetime, datetime]]:
     """By site and visitor: from when to when a session could hold one of the events."""
     spans: dict[Key, tuple[datetime, datetime]] = {}
+    gaps: dict[int, timedelta] = {}
     for item in items:
-        gap, key = timedelta(seconds=item.site.session_seconds), (item.site.id, item.event.visitor_id)
+        key = site, _ = item.site.id, item.event.visitor_id
         start, end = spans.get(key, (item.ts, item.ts))
-        spans[key] = min(start, item.ts - gap), max(end, item.ts + gap)
-    return spans
+        spans[key] = min(start, item.ts), max(end, item.ts)
+        gaps[site] = timedelta(seconds=item.site.session_seconds)
+    return {key: (start - gaps[key[0]], end + gaps[key[0]]) for key, (start, end) in spans.items()}
 
 
 INSERT = copying.into("ingest_session", COLUMNS)

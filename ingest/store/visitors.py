@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from ingest.fields import PROPERTIES_MAX
 from ingest.sessions import Key, Placed
+from ingest.store import copying, plain
 
 
 class Seen(msgspec.Struct):
@@ -86,17 +87,26 @@ def save(conn: psycopg.Connection, items: list[Placed]) -> Firsts:
     """Makes or updates the visitors of ITEMS (in order of time) and locks them until the transaction ends."""
     seen = seen_in(items)
     known = _number(conn, seen)
-    columns = zip(
-        *(
-            (*key, one.number, one.first, one.last, one.user_id, one.user_at,
-             Jsonb(one.properties) if one.properties else None, one.properties_at)
-            for key, one in seen.items()
-        ),
-        strict=True,
-    )  # fmt: skip
-    rows = conn.execute(UPSERT, [list(column) for column in columns]).fetchall()
+    rows = plain.fetch(conn, UPSERT, _columns(seen))
     at = {(site, id_): first for site, id_, first in rows}
     return Firsts(at, [key for key, before in known.items() if at[key] < before])
+
+
+def _columns(seen: dict[Key, Seen]) -> list[Any]:
+    """In the order of UPSERT."""
+    all_ = seen.values()
+    properties = [Jsonb(one.properties) if one.properties else None for one in all_]
+    return [
+        copying.array([site for site, _ in seen]),
+        copying.array([id_ for _, id_ in seen]),
+        copying.array([one.number for one in all_]),
+        copying.array([one.first for one in all_]),
+        copying.array([one.last for one in all_]),
+        [one.user_id for one in all_],
+        [one.user_at for one in all_],
+        properties,
+        [one.properties_at for one in all_],
+    ]
 
 
 def _number(conn: psycopg.Connection, seen: dict[Key, Seen]) -> dict[Key, datetime]:
@@ -122,7 +132,8 @@ def _number(conn: psycopg.Connection, seen: dict[Key, Seen]) -> dict[Key, dateti
 
 def _known(conn: psycopg.Connection, seen: dict[Key, Seen]) -> dict[Key, datetime]:
     """When each was first seen. Their numbers are noted: a row without one is refused even where it only updates."""
-    rows = conn.execute(KNOWN, ([site for site, _ in seen], [id_ for _, id_ in seen])).fetchall()
+    keys = copying.array([site for site, _ in seen]), copying.array([id_ for _, id_ in seen])
+    rows = plain.fetch(conn, KNOWN, keys)
     for site, id_, _, number in rows:
         seen[site, id_].number = number
     return {(site, id_): first for site, id_, first, _ in rows}
