@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 from ingest import sites
-from ingest.models import ApiKey, Quarantine, Site
+from ingest.models import ApiKey, Quarantine, Shield, Site
 from ingest.replay import Outcome, replay, told
 
 MOST_COUNTED = 1_000
@@ -56,13 +56,13 @@ class KeptAdmin(UncountedAdmin):
 class SiteAdmin(KeptAdmin):
     """A site is switched off, not deleted: its events would stay behind without it."""
 
-    list_display = ("name", "key", "domain", "timezone", "identity", "is_active")
-    list_filter = ("is_active", "identity")
+    list_display = ("name", "key", "domain", "timezone", "identity", "is_active", "is_paused")
+    list_filter = ("is_active", "is_paused", "identity")
     search_fields = ("name", "domain", "key")
     readonly_fields = ("key", "created_at", "stored")
     fields = (
-        "name", "key", "domain", "timezone", "identity", "is_active", "allowed_hosts", "session_minutes",
-        "created_at", "stored",
+        "name", "key", "domain", "timezone", "identity", "is_active", "is_paused", "allowed_hosts",
+        "honours_dnt", "kept_parameters", "session_minutes", "created_at", "stored",
     )  # fmt: skip
 
     @admin.display(description="What is stored")
@@ -76,6 +76,31 @@ class SiteAdmin(KeptAdmin):
     def save_model(self, request: HttpRequest, obj: Site, form: ModelForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
         transaction.on_commit(sites.forget)  # other processes notice within half a minute
+
+
+@admin.register(Shield)
+class ShieldAdmin(UncountedAdmin):
+    """The rules of all sites; their owners have a page of their own for them."""
+
+    list_display = ("site", "kind", "value", "note", "is_active", "applied_events", "created_at")
+    list_filter = ("kind", "is_active")
+    list_select_related = ("site",)
+    search_fields = ("value", "note", "site__name", "=site__key")
+    raw_id_fields = ("site",)
+    readonly_fields = ("created_at", "applying_at", "applied_at", "applied_events")
+    fields = ("site", "kind", "value", "note", "is_active", *readonly_fields)
+
+    def save_model(self, request: HttpRequest, obj: Shield, form: ModelForm, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        transaction.on_commit(sites.forget)
+
+    def delete_model(self, request: HttpRequest, obj: Shield) -> None:
+        super().delete_model(request, obj)
+        transaction.on_commit(sites.forget)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Shield]) -> None:
+        super().delete_queryset(request, queryset)
+        transaction.on_commit(sites.forget)
 
 
 @admin.register(ApiKey)

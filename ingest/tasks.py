@@ -7,8 +7,9 @@ from celery import shared_task
 from django.conf import settings
 from django.db import connection
 
-from ingest import partitions, samples, writer
+from ingest import partitions, samples, shields_past, writer
 from ingest.enrich import visitor
+from ingest.models import Shield
 
 log = logging.getLogger(__name__)
 
@@ -45,3 +46,13 @@ def compact_dirty_hours() -> None:
 @shared_task
 def trim_samples() -> None:
     log.info("Deleted %d samples.", samples.trim())
+
+
+@shared_task
+def apply_shield(shield_id: int, days: int = shields_past.DAYS) -> None:
+    """When an owner asks for it: takes what the rule covers out of the last DAYS."""
+    shield = Shield.objects.select_related("site").filter(pk=shield_id).first()
+    if shield is None:
+        log.info("Shield %d was deleted before it was applied.", shield_id)
+        return
+    shields_past.apply(shield.site, shield, shields_past.since_days(days))
