@@ -123,6 +123,7 @@ INGEST_SHARDS = env.integer("INGEST_SHARDS", default=1, low=1, high=64)
 INGEST_LINGER_MS = env.integer("INGEST_LINGER_MS", default=200, high=2_000)
 INGEST_BATCH_EVENTS = env.integer("INGEST_BATCH_EVENTS", default=5_000, low=1, high=50_000)
 INGEST_BACKLOG_BYTES = env.integer("INGEST_BACKLOG_BYTES", default=1 << 30, low=1 << 20, high=1 << 40)
+INGEST_FSYNC = env.choice("INGEST_FSYNC", default="everysec", allowed={"always", "everysec"})
 INGEST_TRUSTED_PROXIES = env.integer("INGEST_TRUSTED_PROXIES", default=0, high=10)
 INGEST_COUNTRY_HEADER = env.text("INGEST_COUNTRY_HEADER")
 INGEST_GEO_DATABASE = env.words("INGEST_GEO_DATABASE", default=[])
@@ -167,5 +168,8 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.text("LOG_LEVEL", "INFO").upper()},
-    "loggers": {"django.server": {"level": "ERROR"}},
+    "loggers": {
+        "django.server": {"level": "ERROR"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # anyone may send one: no traceback each
+    },
 }

@@ -44,6 +44,14 @@ def test_it_is_read_only(written: None, path: str) -> None:
     assert Client().head(path).status_code == 200
 
 
+def test_rates_that_are_open_are_noted_and_nobody_is_sent_away(written: None, own_redis: redis.Redis) -> None:
+    assert json.loads(Client().get("/readyz").content)["notes"] == {}
+    own_redis.acl_setuser("default", enabled=True, commands=["-evalsha"])
+    answer = Client().get("/readyz")
+    assert answer.status_code == 200
+    assert json.loads(answer.content)["notes"]["rates"].startswith("Rates are not limited, Redis cannot be asked")
+
+
 # --- Who may look -----------------------------------------------------------------------------------------
 
 ELSEWHERE = {"REMOTE_ADDR": "203.0.113.9"}

@@ -10,15 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
 
 from analytics_site import programs
-from analytics_site.rsgi import environ_of
 from ingest.models import Site
 from tests.conftest import database_url
 from tests.ingest.examples import CHROME, document, waiting
@@ -31,10 +30,23 @@ DEADLINE = 2  # seconds that a body may take
 
 @pytest.fixture(scope="module")
 def port(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with served(tmp_path_factory.mktemp("web")) as port:
+        yield port
+
+
+@pytest.fixture(scope="module")
+def port_of_django(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Where Django answers everything."""
+    with served(tmp_path_factory.mktemp("web"), INGEST_LANE="off") as port:
+        yield port
+
+
+@contextmanager
+def served(folder: Path, **more: str) -> Iterator[int]:
     """granian as `manage.py up` starts it, over the test's database and Redis."""
-    port, path = free_port(), tmp_path_factory.mktemp("web") / "web.log"
+    port, path = free_port(), folder / "web.log"
     urls = {"DATABASE_URL": database_url(), "REDIS_URL": django_settings.REDIS_URL}
-    environment = {**os.environ, **urls, "INGEST_BODY_SECONDS": str(DEADLINE), "INGEST_TRUSTED_PROXIES": "1"}
+    environment = {**os.environ, **urls, "INGEST_BODY_SECONDS": str(DEADLINE), "INGEST_TRUSTED_PROXIES": "1", **more}
     command = [sys.executable, "-m", "granian", *programs.web("127.0.0.1", port)]
     with path.open("w") as log, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log) as process:
         try:
@@ -313,55 +325,30 @@ def test_a_long_path_is_no_error_of_ours(port: int) -> None:
     assert ask(port, "GET", "/" + "a" * 9_000).status in (400, 404, 414, 431)
 
 
-# --- The environment that Django gets ---------------------------------------------------------------------
-
-
-def scope(**fields: Any) -> Any:
-    """A request as granian hands it over."""
-    headers = fields.pop("headers", [])
-    plain = {
-        "method": "GET", "path": "/", "query_string": "", "http_version": "1.1", "scheme": "http",
-        "server": "127.0.0.1:8000", "client": "203.0.113.9:5000",
-    }  # fmt: skip
-    return SimpleNamespace(**{**plain, **fields}, headers=SimpleNamespace(items=lambda: headers))
-
-
-@pytest.mark.parametrize(
-    ("path", "info"),
-    [("/a%20b", "/a b"), ("/caf%C3%A9", "/café"), ("/café", "/café"), ("/%25", "/%"), ("/a%2Fb", "/a/b"), ("/+", "/+")],
-)
-def test_a_path_is_decoded_once(path: str, info: str) -> None:
-    assert environ_of(scope(path=path), b"")["PATH_INFO"].encode("latin-1").decode() == info
-
-
 def test_a_path_of_odd_bytes_is_a_path(port: int) -> None:
     for path in (b"/%FF%FE", b"/%00", b"/%", b"/%zz"):
         assert raw(port, b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").status in (400, 404)
 
 
-def test_headers_become_variables() -> None:
-    environ = environ_of(
-        scope(
-            headers=[("content-type", "text/plain"), ("content-length", "999"), ("x-a-b", "1"), ("x_a_b", "2"),
-                     ("transfer-encoding", "chunked"), ("host", "example.com")]
-        ),
-        b"body",
-    )  # fmt: skip
-    assert (environ["CONTENT_TYPE"], environ["CONTENT_LENGTH"], environ["HTTP_X_A_B"]) == ("text/plain", "4", "1")
-    assert "HTTP_TRANSFER_ENCODING" not in environ
-    assert "HTTP_CONTENT_TYPE" not in environ
-    assert environ["wsgi.input"].read() == b"body"
+# --- With the lane switched off -----------------------------------------------------------------------------
 
 
-def test_repeated_headers_become_one() -> None:
-    """RFC 9110 5.3; cookies have a separator of their own, and come in pieces over HTTP/2."""
-    headers = [("accept", "a"), ("accept", "b"), ("cookie", "a=1"), ("cookie", "b=2")]
-    environ = environ_of(scope(headers=headers), b"")
-    assert (environ["HTTP_ACCEPT"], environ["HTTP_COOKIE"]) == ("a,b", "a=1; b=2")
+@pytest.mark.parametrize("size", [0, 300_000])
+def test_django_takes_the_same_events(port_of_django: int, committed: Site, size: int) -> None:
+    """Also bodies that are larger than a form may be."""
+    content = one(committed) + b" " * size
+    chunks = (content[start : start + 50_000] for start in range(0, len(content), 50_000))
+    for body in (content, chunks):
+        told = ask(port_of_django, "POST", PATH, body, {"Content-Type": "application/json"})
+        assert (told.status, json.loads(told.body)) == (202, {"accepted": 1, "rejected": [], "dropped": []})
+    assert len(waiting()) == 2
 
 
-@pytest.mark.parametrize(
-    ("client", "address"), [("203.0.113.9:5000", "203.0.113.9"), ("[::1]:5000", "::1"), ("::1:5000", "::1")]
-)
-def test_the_peer_is_an_address_without_a_port(client: str, address: str) -> None:
-    assert environ_of(scope(client=client), b"")["REMOTE_ADDR"] == address
+def test_django_refuses_by_the_same_words(port_of_django: int, committed: Site) -> None:
+    assert ask(port_of_django, "GET", PATH).error == "method_not_allowed"
+    assert ask(port_of_django, "POST", PATH, b"{", {"Content-Type": "application/json"}).error == "bad_json"
+    assert raw(port_of_django, head(30 << 20)).error == "body_too_large"
+    assert raw(port_of_django, head(100) + b"{").error == "timeout"
+    assert ask(port_of_django, "OPTIONS", PATH).status == 204
+    foreign = raw(port_of_django, head(2).replace(b"Host: 127.0.0.1", b"Host: evil.example") + b"{}")
+    assert (foreign.status, foreign.error) == (400, "bad_host")
