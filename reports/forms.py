@@ -1,11 +1,14 @@
-"""What people type: log-in and a new site. Messages name the value, the rule and the way out."""
+"""What people type: log-in, a new site, what it leaves out. Messages name the value, the rule and the way out."""
 
+import re
 import zoneinfo
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
-from ingest.models import Site
+from ingest import rules
+from ingest.models import Shield, Site
 
 IDENTITY_COST = {
     Site.Identity.RETURNING: "Visitors are recognised for as long as they keep the id: new, returning and monthly "
@@ -64,3 +67,95 @@ def zones() -> list[str]:
     """Time zones a person would look for: UTC and Area/City; the rest of the database are other names of these."""
     named = (name for name in zoneinfo.available_timezones() if name.partition("/")[0] in AREAS)
     return ["UTC", *sorted(named)]
+
+
+# --- What a site leaves out -------------------------------------------------------------------------------
+
+MOST_HOSTS, MOST_PARAMETERS = 100, 50
+TOO_LONG = "This has %(show_value)d characters: at most %(limit_value)d fit."
+PARAMETER = re.compile(r"[\w.~\[\]-]{1,64}")
+
+
+class RuleForm(forms.Form):
+    """A shield of SITE. When it is valid `rule` is the unsaved row, its value in its one form."""
+
+    kind = forms.ChoiceField(
+        choices=Shield.Kind.choices, error_messages={"invalid_choice": "%(value)s: is no kind of rule. Choose one."}
+    )
+    value = forms.CharField(
+        max_length=rules.VALUE_MAX,
+        error_messages={"required": "Write what is not to be counted.", "max_length": TOO_LONG},
+    )
+    note = forms.CharField(max_length=120, required=False, error_messages={"max_length": TOO_LONG})
+
+    def __init__(self, site: Site, data: QueryDict) -> None:
+        super().__init__(data)
+        self.site = site
+
+    def clean(self) -> dict[str, Any]:
+        told = super().clean() or self.cleaned_data
+        if self.errors:
+            return told
+        self.rule = Shield(site=self.site, **told)
+        self.rule.clean()
+        if self.site.shields.filter(kind=self.rule.kind, value=self.rule.value).exists():
+            raise forms.ValidationError({"value": f"{self.rule.value}: is in the list already."})
+        return told
+
+
+class SwitchForm(forms.Form):
+    """A yes or no of SITE's: the field of the model named FIELD."""
+
+    state = forms.ChoiceField(choices=[("on", "On"), ("off", "Off")])
+
+    def __init__(self, field: str, site: Site, data: QueryDict) -> None:
+        super().__init__(data)
+        self.site, self.field = site, field
+
+    def save(self) -> None:
+        setattr(self.site, self.field, self.cleaned_data["state"] == "on")
+        self.site.save(update_fields=[self.field])
+
+
+class WordsForm(forms.Form):
+    """A list of SITE's, one word a line or with commas between; no word twice."""
+
+    field = ""  # of the model
+    most = 0
+    words = forms.CharField(max_length=30_000, required=False, error_messages={"max_length": TOO_LONG})
+
+    def __init__(self, site: Site, data: QueryDict) -> None:
+        super().__init__(data)
+        self.site = site
+
+    def clean_words(self) -> list[str]:
+        told = dict.fromkeys(self.normal(word) for word in re.split(r"[\s,]+", self.cleaned_data["words"]) if word)
+        if len(told) > self.most:
+            raise forms.ValidationError(f"{len(told)} are too many: at most {self.most} may be listed.")
+        return list(told)
+
+    def normal(self, word: str) -> str:
+        """WORD in its one form. Raises ValidationError."""
+        raise NotImplementedError
+
+    def save(self) -> None:
+        setattr(self.site, self.field, self.cleaned_data["words"])
+        self.site.save(update_fields=[self.field])
+
+
+class HostsForm(WordsForm):
+    field, most = "allowed_hosts", MOST_HOSTS
+
+    def normal(self, word: str) -> str:
+        return rules.normal(Shield.Kind.HOST, word)
+
+
+class ParametersForm(WordsForm):
+    field, most = "kept_parameters", MOST_PARAMETERS
+
+    def normal(self, word: str) -> str:
+        if not PARAMETER.fullmatch(word):
+            raise forms.ValidationError(
+                f"{word[:40]}: is no name of a parameter. Of ?product=7 write product, 64 characters at most."
+            )
+        return word.lower()

@@ -57,7 +57,7 @@ def _switcher(sites: Sequence[Site], site: Site | None) -> list[dict[str, Any]]:
 
 MAIN = (("overview", "Overview", "bars"), ("setup", "Install", "code"))
 QUALITY = (("uncounted", "Not counted", "filter"),)
-OF_EDITORS: tuple[tuple[str, str, str], ...] = ()
+OF_EDITORS = (("exclusions", "Exclusions", "shield"),)
 
 
 def _items(site: Site, current: str, entries: Sequence[tuple[str, str, str]]) -> list[dict[str, Any]]:

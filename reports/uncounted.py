@@ -17,18 +17,23 @@ from reports.asking import TROUBLE
 from reports.book import CHOICES, LABELS, OUTCOMES, Ledger, Outcome, counted, why
 from reports.ledger import Bots
 from reports.queries import buckets
+from reports.words import of_shield
 
 BOT_KINDS = {
     "ai-crawler": "AI crawlers",
     "search": "Search engines",
-    "seo": "SEO and marketing",
+    "seo": "SEO tools",
     "monitor": "Monitors",
-    "feed": "Feed readers",
     "preview": "Link previews",
-    "library": "Programs and libraries",
-    "tool": "Tools",
-    "headless": "Headless browsers",
-    "other": "Others",
+    "feed": "Feed readers",
+    "archive": "Archives",
+    "academic": "Research",
+    "advertising": "Advertising",
+    "security": "Security scanners",
+    "automation": "Automation",
+    "library": "Programs that speak HTTP",
+    "unknown": "Neither bot nor browser by name",
+    "other": "Other bots",
 }
 AI = "ai-crawler"  # apart from the others, and first
 NAMELESS = {"", "other"}  # of a bot that is known by a general word: only its kind is shown
@@ -238,7 +243,7 @@ def _rules(book: Ledger) -> dict[str, Any] | None:
     except TROUBLE as trouble:
         return panels.trouble(book.asked, trouble, "page")
     known = {shield.pk: shield for shield in Shield.objects.filter(site=site, pk__in=list(hits))}
-    named = [(f"{known[one.shield_id]}", one.events) for one in hits.values() if one.shield_id in known]
+    named = [(of_shield(known[one.shield_id]), one.events) for one in hits.values() if one.shield_id in known]
     gone = sum(one.events for one in hits.values() if one.shield_id not in known)
     rows = sorted(named, key=lambda row: (-row[1], row[0])) + ([("Rules that were deleted", gone)] if gone else [])
     largest = max((events for _, events in rows), default=0)

@@ -1,7 +1,7 @@
 from django.urls import path, register_converter
 
 from reports.panels import BY_TAB
-from reports.views import lists, login, overview, setup, sites, uncounted
+from reports.views import exclusions, lists, login, overview, setup, sites, uncounted
 
 
 class TabConverter:
@@ -33,6 +33,14 @@ urlpatterns = [
     path("sites/<str:key>/not-counted", uncounted.page, name="uncounted"),
     path("sites/<str:key>/not-counted.csv", uncounted.reasons_csv, name="uncounted_csv"),
     path("sites/<str:key>/not-counted/chart.csv", uncounted.chart_csv, name="uncounted_chart_csv"),
+    path("sites/<str:key>/exclusions", exclusions.page, name="exclusions"),
+    path("sites/<str:key>/exclusions/test", exclusions.test, name="exclusions_test"),
+    path("sites/<str:key>/exclusions/set/<slug:name>", exclusions.set_choice, name="exclusions_set"),
+    path("sites/<str:key>/exclusions/rules", exclusions.add, name="rule_add"),
+    path("sites/<str:key>/exclusions/rules/<int:rule>", exclusions.rule_page, name="rule"),
+    path("sites/<str:key>/exclusions/rules/<int:rule>/switch", exclusions.switch, name="rule_switch"),
+    path("sites/<str:key>/exclusions/rules/<int:rule>/apply", exclusions.apply, name="rule_apply"),
+    path("sites/<str:key>/exclusions/rules/<int:rule>/delete", exclusions.delete, name="rule_delete"),
     path("sites/<str:key>/<tab:tab>", lists.page, name="list"),
     path("sites/<str:key>/<tab:tab>.csv", lists.csv, name="list_csv"),
 ]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ingest.models import Shield
 from reports import countries
 from reports.queries import parse
 from reports.queries.dimensions import DIMENSIONS
@@ -40,3 +41,8 @@ def of_filter(asked: Filter) -> FilterWords:
     joined = values[0] if len(values) == 1 else f"{', '.join(values[:-1])} or {values[-1]}"
     head = f"{DIMENSIONS[asked.dimension].label} {OPERATORS[asked.operator].words}"
     return FilterWords(told=parse.told(asked), head=head, value=joined)
+
+
+def of_shield(shield: Shield) -> str:
+    """Country Germany, Path /admin/**: a site's own rule."""
+    return f"{shield.get_kind_display()} {label(shield.kind, shield.value)}"

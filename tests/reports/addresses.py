@@ -3,10 +3,11 @@
 import re
 from collections.abc import Iterator
 from itertools import product
+from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from ingest.models import Site
+from ingest.models import Shield, Site
 from reports.panels import BY_TAB
 
 
@@ -22,11 +23,22 @@ def routes(patterns: list[URLPattern | URLResolver] | None = None, before: str =
 
 def filled(route: str, site: Site) -> list[str]:
     """The addresses of a route; a KeyError for a parameter that nobody has given values here."""
-    values = {"str:key": [site.key], "slug:part": ["figures", "sources"], "tab:tab": list(BY_TAB)}
+    values: dict[str, list[Any]] = {
+        "str:key": [site.key],
+        "slug:part": ["figures", "sources"],
+        "slug:name": ["pause", "hosts"],
+        "tab:tab": list(BY_TAB),
+        "int:rule": [_rule(site)],
+    }
     choices = [values[name] for name in re.findall(r"<([^>]+)>", route)]
     return ["/" + re.sub(r"<[^>]+>", "%s", route) % chosen for chosen in product(*choices)]
 
 
+def _rule(site: Site) -> int:
+    return Shield.objects.get_or_create(site=site, kind=Shield.Kind.PATH, value="/preview/**")[0].pk
+
+
 def of_site(site: Site) -> list[str]:
-    """Of the pages of one site, and of their parts and files."""
-    return [address for route in routes() if route.startswith("sites/<") for address in filled(route, site)]
+    """Of the pages of one site that every member may read, and of their parts and files."""
+    read = [route for route in routes() if route.startswith("sites/<") and "/exclusions" not in route]
+    return [address for route in read for address in filled(route, site)]

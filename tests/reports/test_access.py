@@ -146,6 +146,7 @@ def test_a_view_keeps_its_name() -> None:
 
 # What a GET is answered: Alice, who owns the site, Bob, who views it, Charlie, a stranger, and nobody in particular.
 EVERYBODY, PERSONS, MEMBERS_ONLY = (200, 200, 200, 200), (200, 200, 200, 302), (200, 200, 404, 302)
+EDITORS_ONLY = (200, 403, 404, 302)
 POST_ONLY, LED_ON = (405, 405, 405, 405), (302, 302, 302, 302)
 EXPECTED = {
     "": LED_ON,
@@ -162,6 +163,14 @@ EXPECTED = {
     "sites/<str:key>/not-counted": MEMBERS_ONLY,
     "sites/<str:key>/not-counted.csv": MEMBERS_ONLY,
     "sites/<str:key>/not-counted/chart.csv": MEMBERS_ONLY,
+    "sites/<str:key>/exclusions": EDITORS_ONLY,
+    "sites/<str:key>/exclusions/test": POST_ONLY,
+    "sites/<str:key>/exclusions/set/<slug:name>": POST_ONLY,
+    "sites/<str:key>/exclusions/rules": POST_ONLY,
+    "sites/<str:key>/exclusions/rules/<int:rule>": EDITORS_ONLY,
+    "sites/<str:key>/exclusions/rules/<int:rule>/switch": POST_ONLY,
+    "sites/<str:key>/exclusions/rules/<int:rule>/apply": POST_ONLY,
+    "sites/<str:key>/exclusions/rules/<int:rule>/delete": EDITORS_ONLY,
     "sites/<str:key>/<tab:tab>": MEMBERS_ONLY,
     "sites/<str:key>/<tab:tab>.csv": MEMBERS_ONLY,
     "api/v1/events": POST_ONLY,

@@ -9,6 +9,7 @@ import pytest
 from django.http import QueryDict
 from pytest_django import Settings
 
+from ingest.enrich.bots import KINDS
 from ingest.event import DropReason
 from ingest.models import Shield, Site
 from ingest.refusal import REJECTION_SENTENCES
@@ -198,9 +199,13 @@ def test_ai_crawlers_stand_apart_and_first() -> None:
     assert [row["label"] for row in groups[0]["rows"]] == ["GPTBot", "ClaudeBot"]
 
 
+def test_every_kind_of_bot_has_its_words_and_no_other() -> None:
+    assert set(uncounted.BOT_KINDS) == KINDS
+
+
 def test_a_bot_without_a_name_is_counted_by_its_kind_alone() -> None:
     [group] = uncounted.bot_groups([Bots("other", "other", 3), Bots("other", "", 1)])
-    assert (group["label"], group["value"], group["rows"]) == ("Others", "4", [])
+    assert (group["label"], group["value"], group["rows"]) == ("Other bots", "4", [])
 
 
 def test_own_rules_are_listed_by_hits_and_deleted_ones_together(people: Cast) -> None:

@@ -1,5 +1,6 @@
 import pytest
 
+from ingest.models import Shield
 from reports import countries, words
 from reports.queries.query import Filter
 
@@ -41,3 +42,15 @@ def test_a_filter_keeps_its_form_in_an_address() -> None:
 def test_every_country_has_a_code_of_two_letters_and_a_name_of_its_own() -> None:
     assert all(len(code) == 2 and code.isupper() for code in countries.NAMES)
     assert len(set(countries.NAMES.values())) == len(countries.NAMES) == 250
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "told"),
+    [
+        ("country", "DE", "Country Germany"),
+        ("path", "/admin/**", "Path /admin/**"),
+        ("address", "203.0.113.0/24", "Address 203.0.113.0/24"),
+    ],
+)
+def test_a_rule_is_told_by_its_kind_and_value(kind: str, value: str, told: str) -> None:
+    assert words.of_shield(Shield(kind=kind, value=value)) == told
