@@ -121,6 +121,7 @@ class SessionRow(Origin):
 
 COLUMNS = SessionRow.__struct_fields__
 ORIGIN = Origin.__struct_fields__
+FIGURES = COLUMNS[len(ORIGIN) :]
 CLICK_IDS = COLUMNS.index("click_ids")
 
 
@@ -130,6 +131,7 @@ class Folded(NamedTuple):
     new: list[SessionRow]
     changed: list[SessionRow]
     joined: dict[Key, SessionRow]
+    origins: set[Key]  # of the sessions that now have another first event, and what follows from it
     quarters: set[Quarter]  # in which figures have changed
 
 
@@ -148,6 +150,7 @@ class Fold:
         self.stored: set[Key] = set()
         self.touched: dict[Key, None] = {}
         self.joined: dict[Key, Key] = {}
+        self.origins: set[Key] = set()
         self.quarters: set[Quarter] = set()
         for row in loaded:
             self._hold(row)
@@ -175,6 +178,7 @@ class Fold:
             [row for row in rows if row.key not in self.stored],
             [row for row in rows if row.key in self.stored],
             {key: self.rows[self._last(key)] for key in self.joined if key in self.stored},
+            self.origins,
             self.quarters,
         )
 
@@ -240,6 +244,7 @@ class Fold:
         self._mark(other)
         self._mark(into)
         merge(into, other)
+        self.origins.add(into.key)
         self.joined[other.key] = into.key
         self.touched[into.key] = None
         del self.rows[other.key]
@@ -253,6 +258,7 @@ class Fold:
             if row.seen_from <= row.seen_until:  # not just begun: its start moves
                 self._mark(row)
             take_origin(row, self.origin_of(item))
+            self.origins.add(row.key)
             row.first_event = item.event.id
         count(row, item)
 
@@ -346,6 +352,11 @@ def as_tuple(row: SessionRow) -> tuple[Any, ...]:
     """In the order of COLUMNS, JSON as text."""
     values = msgspec.structs.astuple(row)
     return (*values[:CLICK_IDS], _json(row.click_ids), *values[CLICK_IDS + 1 :])
+
+
+def figures_of(row: SessionRow) -> tuple[Any, ...]:
+    """In the order of FIGURES."""
+    return msgspec.structs.astuple(row)[len(ORIGIN) :]
 
 
 def _json(value: dict[str, str] | None) -> str | None:

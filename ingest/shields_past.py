@@ -202,7 +202,7 @@ def _save(conn: psycopg.Connection, lefts: list[_Left]) -> None:
     conn.execute(sessions.DELETE, ([key[0] for key in ended], [key[1] for key in ended]))
     changed = [left.made[0] for left in lefts if left.made]
     new = [row for left in lefts for row in left.made[1:]]
-    sessions.save(conn, Folded(new, changed, {}, set()))
+    sessions.save(conn, Folded(new, changed, {}, {row.key for row in changed}, set()))
     for left in lefts:
         for row in left.made[1:]:
             events.move(conn, left.row.key, row)

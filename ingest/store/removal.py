@@ -11,7 +11,6 @@ from uuid import UUID
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import class_row
 
 from ingest import rules
 from ingest.models import Shield
@@ -166,8 +165,7 @@ class Held(NamedTuple):
 def hold(conn: psycopg.Connection, reach: Reach, ids: Sequence[int]) -> Held:
     visitors = conn.execute(LOCK_VISITORS, reach.values(ids=list(ids))).fetchall()
     held = Held({id_: (first, last) for id_, first, last in visitors}, {}, set(), [])
-    with conn.cursor(row_factory=class_row(SessionRow)) as cursor:
-        rows = cursor.execute(sessions.BY_NAME, {"sites": [reach.site_id] * len(ids), "ids": list(ids)}).fetchall()
+    rows = sessions.locked(conn, [(reach.site_id, id_) for id_ in ids])
     held.rows.update((row.id, row) for row in rows)
     if rows:
         here = reach.values(ids=list(held.rows), **held.span)

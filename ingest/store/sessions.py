@@ -1,13 +1,14 @@
 """`ingest_session`: the rows a fold may touch, locked, and what the fold made of them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import args_row
 
-from ingest.sessions import COLUMNS, MOST_NEAR, Folded, Key, Placed, SessionRow, as_tuple
+from ingest.sessions import COLUMNS, FIGURES, MOST_NEAR, Folded, Key, Placed, SessionRow, as_tuple, figures_of
 from ingest.store import copying, plain
 
 NAMES = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
@@ -60,7 +61,12 @@ def load(conn: psycopg.Connection, items: list[Placed]) -> list[SessionRow]:
     starts, ends = zip(*spans.values(), strict=True)
     values = (*_arrays(spans), copying.array(starts), copying.array(ends), MOST_NEAR)
     sought |= set(plain.fetch(conn, NEAR, values))
-    return plain.fetch(conn, BY_NAME, _arrays(sought), args_row(SessionRow))
+    return locked(conn, sought)
+
+
+def locked(conn: psycopg.Connection, keys: Collection[Key]) -> list[SessionRow]:
+    """Those of KEYS that are stored, locked in their order until the transaction ends."""
+    return plain.fetch(conn, BY_NAME, _arrays(keys), args_row(SessionRow))
 
 
 def _arrays(keys: Collection[Key]) -> tuple[str, str]:
@@ -80,14 +86,37 @@ def _spans(items: Iterable[Placed]) -> dict[Key, tuple[datetime, datetime]]:
 
 
 INSERT = copying.into("ingest_session", COLUMNS)
-STAGE = copying.into("changed_session", COLUMNS)
-MAKE_STAGE = (
-    "CREATE TEMP TABLE IF NOT EXISTS changed_session (LIKE ingest_session INCLUDING DEFAULTS) ON COMMIT DELETE ROWS"
-)
-UPDATE = sql.SQL("""
-UPDATE ingest_session s SET ({columns}) = ROW({values})
-FROM changed_session c WHERE s.site_id = c.site_id AND s.id = c.id
-""").format(columns=NAMES, values=sql.SQL(", ").join(sql.Identifier("c", name) for name in COLUMNS))
+# Its columns, without what must be in them.
+MAKE_STAGE = """
+CREATE TEMP TABLE IF NOT EXISTS changed_session ON COMMIT DELETE ROWS AS SELECT * FROM ingest_session WITH NO DATA
+"""
+
+
+KEY = ("site_id", "id")
+
+
+class Change(NamedTuple):
+    """How some columns of stored sessions are written anew."""
+
+    stage: sql.Composed
+    update: sql.Composed
+    values_of: Callable[[SessionRow], tuple[Any, ...]]
+
+    @classmethod
+    def of(cls, names: tuple[str, ...], values_of: Callable[[SessionRow], tuple[Any, ...]]) -> "Change":
+        update = sql.SQL(
+            "UPDATE ingest_session s SET ({columns}) = ROW({values})"
+            " FROM changed_session c WHERE s.site_id = c.site_id AND s.id = c.id"
+        ).format(
+            columns=sql.SQL(", ").join(sql.Identifier(name) for name in names if name not in KEY),
+            values=sql.SQL(", ").join(sql.Identifier("c", name) for name in names if name not in KEY),
+        )
+        return cls(copying.into("changed_session", names), update, values_of)
+
+
+WHOLE = Change.of(COLUMNS, as_tuple)
+# Most events change no more of their session, and its texts are the larger half of a row.
+ONLY_FIGURES = Change.of(FIGURES, figures_of)
 DELETE = """
 DELETE FROM ingest_session s USING unnest(%s::bigint[], %s::bigint[]) AS gone(a, b)
 WHERE s.site_id = a AND s.id = b
@@ -98,12 +127,22 @@ def save(conn: psycopg.Connection, folded: Folded) -> None:
     if folded.joined:
         conn.execute(DELETE, ([key[0] for key in folded.joined], [key[1] for key in folded.joined]))
     if folded.new:
-        _copy(conn, INSERT, folded.new)
-    if folded.changed:
-        conn.execute(MAKE_STAGE)
-        _copy(conn, STAGE, folded.changed)
-        conn.execute(UPDATE)
-        conn.execute("TRUNCATE changed_session")  # the caller's transaction may go on
+        copying.rows(conn, INSERT, [copying.line(as_tuple(row)) for row in _in_order(folded.new)])
+    _update(conn, WHOLE, [row for row in folded.changed if row.key in folded.origins])
+    _update(conn, ONLY_FIGURES, [row for row in folded.changed if row.key not in folded.origins])
+
+
+def _update(conn: psycopg.Connection, change: Change, rows: list[SessionRow]) -> None:
+    if not rows:
+        return
+    conn.execute(MAKE_STAGE)
+    copying.rows(conn, change.stage, [copying.line(change.values_of(row)) for row in _in_order(rows)])
+    conn.execute(change.update)
+    conn.execute("TRUNCATE changed_session")  # the caller's transaction may go on
+
+
+def _in_order(rows: list[SessionRow]) -> list[SessionRow]:
+    return sorted(rows, key=lambda row: (row.site_id, row.id))
 
 
 UNMARK = """
@@ -121,7 +160,3 @@ def unmark_new(conn: psycopg.Connection, moved: dict[Key, datetime]) -> list[tup
     """
     values = [key[0] for key in moved], [key[1] for key in moved], list(moved.values())
     return conn.execute(UNMARK, values).fetchall()
-
-
-def _copy(conn: psycopg.Connection, statement: sql.Composed, rows: list[SessionRow]) -> None:
-    copying.rows(conn, statement, [copying.line(as_tuple(row)) for row in sorted(rows, key=lambda row: row.key)])
