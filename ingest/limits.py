@@ -59,16 +59,14 @@ class Limit(NamedTuple):
     whose: str  # "site" or "address"
     rate: float
     burst: int
+    credit: int  # events that one process may let pass before it asks
+    size: int  # of the bucket in Redis
 
-    @property
-    def credit(self) -> int:
-        """Events that one process may let pass before it asks."""
-        return int(self.burst * CREDIT_SHARE / PROCESSES)
 
-    @property
-    def size(self) -> int:
-        """Of the bucket in Redis."""
-        return self.burst - PROCESSES * self.credit
+@functools.cache
+def limit_of(whose: str, rate: float, burst: int) -> Limit:
+    credit = int(burst * CREDIT_SHARE / PROCESSES)
+    return Limit(whose, rate, burst, credit, size=burst - PROCESSES * credit)
 
 
 class Verdict(NamedTuple):
@@ -164,9 +162,9 @@ def check(site_id: int, address: str | None, events: int) -> None:
     """
     sender = settings.INGEST_ADDRESS_RATE and address and _number_of(address)
     if sender:
-        _check(Limit("address", settings.INGEST_ADDRESS_RATE, settings.INGEST_ADDRESS_BURST), sender, events)
+        _check(limit_of("address", settings.INGEST_ADDRESS_RATE, settings.INGEST_ADDRESS_BURST), sender, events)
     if settings.INGEST_SITE_RATE:
-        _check(Limit("site", settings.INGEST_SITE_RATE, settings.INGEST_SITE_BURST), site_id, events)
+        _check(limit_of("site", settings.INGEST_SITE_RATE, settings.INGEST_SITE_BURST), site_id, events)
 
 
 def _number_of(address: str) -> int | None:
@@ -202,6 +200,6 @@ def _check(limit: Limit, name: int, events: int) -> None:
 def shortcomings() -> Iterator[str]:
     """Sentences about a Redis that does not run the script; rates are not limited then."""
     try:
-        queue.ask(functools.partial(_ask, Limit("probe", 1, 1), 0, 0, 0))
+        queue.ask(functools.partial(_ask, limit_of("probe", 1, 1), 0, 0, 0))
     except queue.Away as error:
         yield f"Rates are not limited, Redis cannot be asked: {error}."

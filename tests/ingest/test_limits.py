@@ -14,7 +14,7 @@ from pytest_django import Settings
 from ingest import limits, pipeline, queue, tally
 from ingest.drain import Drain
 from ingest.event import Batch
-from ingest.limits import Limit, Memory
+from ingest.limits import Limit, Memory, limit_of
 from ingest.models import ApiKey, Site
 from ingest.pipeline import Answer, collect
 from ingest.refusal import Refused
@@ -22,8 +22,8 @@ from tests.conftest import Silence, counts, no_postgres
 from tests.ingest.examples import ADDRESS, arrival, document, waiting
 
 # At a hundredth of an event a second nothing is refilled while a test runs, however slow the machine is.
-SMALL = Limit("site", rate=0.01, burst=32)  # too small for credit: every question goes to Redis
-WIDE = Limit("site", rate=0.01, burst=1600)  # a credit of ten
+SMALL = limit_of("site", 0.01, 32)  # too small for credit: every question goes to Redis
+WIDE = limit_of("site", 0.01, 1600)  # a credit of ten
 
 
 def asked(memory: Memory, limit: Limit, name: int, times: int, events: int = 1) -> int:
