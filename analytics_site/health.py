@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from ingest import limits, partitions, queue, writer
+from ingest import keeping, limits, partitions, queue, writer
 
 BACKLOG_MOST = 100_000  # entries; more means that the writer does not keep up
 

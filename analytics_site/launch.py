@@ -44,9 +44,10 @@ class Plan:
 
 def lay_out_servers(data: Path) -> list[Server]:
     """The servers that no variable names, their files made."""
+    fsync = env.choice("INGEST_FSYNC", default="everysec", allowed={"always", "everysec"})
     makers: dict[str, Callable[[Path, account.Account, int], Server]] = {
         "DATABASE_URL": lambda *at: postgres.lay_out(postgres.Cluster(*at)),
-        "REDIS_URL": lambda *at: redis_server.lay_out(redis_server.Store(*at)),
+        "REDIS_URL": lambda *at: redis_server.lay_out(redis_server.Store(*at, {"appendfsync": fsync})),
     }
     missing = [name for name in makers if not env.text(name)]
     if not missing:

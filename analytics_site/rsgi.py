@@ -9,6 +9,7 @@ import asyncio
 import io
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "analytics_site.settings")
 django.setup()
 
 from analytics_site.wsgi import Handler  # noqa: E402  the settings come first
-from ingest import arrivals, script  # noqa: E402
+from ingest import arrivals, keeping, script  # noqa: E402
 from ingest.body import too_large  # noqa: E402
 from ingest.formats import native  # noqa: E402
 from ingest.lane import Lane  # noqa: E402
@@ -47,6 +48,10 @@ class Application:
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         die_with_parent()  # a worker must not outlive a server that was killed
+        try:
+            keeping.check()
+        except keeping.Unfit as error:
+            sys.exit(str(error))
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.run_until_complete(self.lane.close())

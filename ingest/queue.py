@@ -240,18 +240,3 @@ def acknowledge(shard: int, ids: list[str]) -> None:
 def backlog() -> int:
     """Entries that wait or are being written, over all shards."""
     return sum(int(client().xlen(key_of(shard))) for shard in range(settings.INGEST_SHARDS))
-
-
-def shortcomings() -> list[str]:
-    """Why this Redis must not carry the stream: sentences, none when it may."""
-    # Redis 6.2 takes one name at a time.
-    values = {**client().config_get("maxmemory-policy"), **client().config_get("appendonly")}
-    found = []
-    if values.get("maxmemory-policy") != "noeviction":
-        found.append(
-            f"Redis has maxmemory-policy {values.get('maxmemory-policy')}: must be noeviction, "
-            "or it drops accepted events when it is full."
-        )
-    if values.get("appendonly") != "yes":
-        found.append("Redis has appendonly no: must be yes, or a restart loses accepted events.")
-    return found

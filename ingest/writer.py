@@ -32,6 +32,9 @@ AGAIN = (
     psycopg.errors.CheckViolation,
 )
 
+# What is acknowledged must be on the disk, whatever the role's setting says.
+SURELY = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
+
 
 class Written(NamedTuple):
     stored: int
@@ -47,6 +50,7 @@ def write(batches: list[Batch], inside: Callable[[psycopg.Connection], None] | N
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with conn.transaction():
+                conn.execute(SURELY)
                 if inside is not None:
                     inside(conn)
                 return _write(conn, batches)

@@ -236,25 +236,6 @@ def test_a_full_redis_is_away_and_still_drained(own_redis: redis.Redis) -> None:
     assert queue.backlog() == 0
 
 
-# --- Its settings -----------------------------------------------------------------------------------------
-
-
-def test_the_redis_of_the_tests_may_carry_the_stream() -> None:
-    assert queue.shortcomings() == []
-
-
-SHORT = [("maxmemory-policy", "allkeys-lru", "noeviction"), ("maxmemory-policy", "volatile-ttl", "noeviction"),
-         ("appendonly", "no", "appendonly")]  # fmt: skip
-
-
-@pytest.mark.parametrize(("name", "value", "word"), SHORT)
-def test_a_redis_that_loses_entries_may_not(own_redis: redis.Redis, name: str, value: str, word: str) -> None:
-    own_redis.config_set(name, value)
-    (sentence,) = queue.shortcomings()
-    assert word in sentence
-    assert value in sentence
-
-
 def test_after_a_redis_that_hangs_nobody_waits_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     def hang(_: redis.Redis) -> None:
         raise redis.TimeoutError("too slow")

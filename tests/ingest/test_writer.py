@@ -220,6 +220,13 @@ def test_events_of_a_deleted_site_stop_nothing(shop: Site) -> None:
     assert write([gone, batch(shop, event())]) == (1, 0)
 
 
+def test_a_commit_is_awaited_whatever_the_role_says(shop: Site) -> None:
+    rows("SELECT set_config('synchronous_commit', 'off', false)")
+    told: list[Any] = []
+    write([batch(shop, event())], lambda conn: told.append(conn.execute("SHOW synchronous_commit").fetchone()))
+    assert told == [("on",)]
+
+
 def test_what_happens_inside_is_undone_with_the_rest(shop: Site) -> None:
     def refuse(_: object) -> None:
         raise RuntimeError

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from analytics_site import env
+from ingest import keeping
 from ingest.models import Site
 from reports.members_setup import create_site, ensure_owner
 from reports.models import User
@@ -29,6 +30,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> str:
         """Prints `{"email": …, "password": …, "site": …}`; what was there before has null as its password."""
+        if env.text("REDIS_URL"):  # the embedded one starts beside this, with our settings
+            check_redis()
         wait_for_database(options["wait"])
         if has_migrations():
             call_command("migrate", interactive=False, stdout=sys.stderr)
@@ -36,6 +39,13 @@ class Command(BaseCommand):
         wanted = env.text("FOOTFALL_OWNER_EMAIL", "owner@example.com")
         email, password = ensure_owner(wanted, env.text("FOOTFALL_OWNER_PASSWORD"))
         return json.dumps({"email": email, "password": password, "site": demo_site(email, options["demo"])})
+
+
+def check_redis() -> None:
+    try:
+        keeping.check()
+    except keeping.Unfit as error:
+        raise CommandError(str(error)) from error
 
 
 def wait_for_database(seconds: float) -> None:

@@ -3,8 +3,9 @@
 import signal
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
+from ingest import keeping
 from ingest.drain import Drain
 
 
@@ -12,6 +13,10 @@ class Command(BaseCommand):
     help = "Writes accepted events from the stream into the tables until it is told to stop."
 
     def handle(self, *args: Any, **options: Any) -> str:
+        try:
+            keeping.check()
+        except keeping.Unfit as error:
+            raise CommandError(str(error)) from error
         drain = Drain()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: drain.stop())
