@@ -56,7 +56,8 @@ SQL = re.compile(
 BROWSER = re.compile(
     r"[\"']?m?ozilla/[\d.]+ *[(\[;](?!compatible;?\)$)|(?:0 )?opera/[\d.]+ ?\("
     r"|(?:lynx|links|elinks|w3m|midori|ucweb|nokia|blackberry|samsung|sonyericsson|docomo|lg|mot)"
-    r"|[^(]{0,80}(?:\((?:windows|x11|macintosh)|midp|up\.browser|browser/applewebkit)"
+    r"|[^(]{0,80}(?:\((?:windows|x11|macintosh|iphone|ipad|(?:linux; )?(?:u; )?android)|midp|up\.browser"
+    r"|browser/applewebkit)"
 )
 
 

@@ -1,4 +1,5 @@
 import io
+import itertools
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from tests.ingest.examples import batch, event
 
 MOMENT = datetime(2026, 11, 20, tzinfo=UTC)
 HOST = "shop.example.com"
+ADDRESSES = ["https://www.google.de/x", "http://t.co/a", "https://shop.example.com/", "-", "https://news.example/a?b#c"]
 
 
 def write(site: Site, number: int = 1, **fields: Any) -> None:
@@ -55,6 +57,14 @@ def test_it_works(site: Site) -> None:
     assert acquired() == [("ChatGPT", "AI Assistants"), ("Facebook", "Organic Social")]
     assert told.splitlines()[-1] == "2 of 2 sessions changed."
     assert "1  Referral -> AI Assistants" in told
+
+
+def test_what_was_just_stored_is_right(site: Site) -> None:
+    for number, (referrer, query) in enumerate(
+        itertools.product(ADDRESSES, ["ref=hn", "utm_source=fb-ads", "gclid=1", None])
+    ):
+        write(site, number, referrer=referrer, query=query)
+    assert recompute(site) == "0 of 20 sessions changed."
 
 
 def test_run_again_it_changes_nothing_and_marks_nothing(site: Site) -> None:
@@ -149,7 +159,6 @@ def test_a_source_that_an_import_stated_stays(site: Site) -> None:
     assert acquired() == [("Google", "Email")]
 
 
-ADDRESSES = ["https://www.google.de/x", "http://t.co/a", "https://shop.example.com/", "-", "https://news.example/a?b#c"]
 VALUES = st.sampled_from(
     ["google", "fb-ads", "Newsletter", "cpc", "paid social", "shopping", "a@b.example", "", "x" * 300]
 )

@@ -69,6 +69,8 @@ READERS = [
     "Mozilla/5.0 (compatible; Konqueror/4.5; Windows) KHTML/4.5.4 (like Gecko)",
     "Opera/9.80 (Windows NT 6.1; WOW64) Presto/2.12.388 Version/12.16",
     "Links (2.7; Linux x86_64; GNU C 4.5.3; text)",
+    "OurShop/3.2 (iPhone; iOS 17.4; Scale/3.00)",
+    "OurShop/3.2 (Linux; U; Android 14; Pixel 8)",
     "FLY MV300/2.6 Profile/MIDP-2.0 Configuration/CLDC-1.1",
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/120.0.0.0 Safari/537.36",
 ]
