@@ -27,6 +27,7 @@ WORD = re.compile(r"[\w+-]{22,}+", re.ASCII)
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 TURNS = re.compile(r"(?<=[A-Za-z])(?=[0-9])|(?<=[0-9])(?=[A-Za-z])")
 HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+HEXADECIMAL = re.compile(r"(?=[0-9]*[A-Fa-f])(?=[A-Fa-f]*[0-9])[0-9A-Fa-f]+")
 BREAKS = re.compile(r"[_+-]+")
 
 
@@ -66,6 +67,8 @@ def _is_random(word: str) -> bool:
     one_case = word == word.lower() or word == word.upper()
     if len(word) < (32 if one_case else 22) or len(word) < 7 * len(BREAKS.split(word)):
         return False
-    # Drawn from 62 signs nearly every second place is a turn, from 32 or 16 every third.
+    if HEXADECIMAL.fullmatch(word):
+        return True
+    # Drawn from 62 signs nearly every second place is a turn, from 32 every third.
     turns = len(TURNS.findall(word)) + (0 if one_case else len(HUMPS.findall(word)))
     return turns >= len(word) * (0.1 if one_case else 0.2) and any(sign.isdigit() for sign in word)
