@@ -12,6 +12,8 @@ from typing import NamedTuple, Protocol
 
 from django.core.exceptions import ValidationError
 
+from ingest.webaddress import host_of, path_of
+
 VALUE_MAX, HOST_MAX = 300, 253
 # More would be another product: who blocks a data centre blocks its ranges, not its addresses.
 MOST = 500
@@ -75,14 +77,14 @@ def _country(value: str) -> str:
 
 
 def _host(value: str) -> str:
-    name = value.lower().rstrip(".")
+    name = host_of(value)
     if len(name) > HOST_MAX or not HOST.fullmatch(name.removeprefix("*.")):
         raise ValidationError(f"{value}: is no host. Write shop.example.com, or *.example.com for all below it too.")
     return name
 
 
 def _referrer(value: str) -> str:
-    name = value.lower().rstrip(".").removeprefix("*.")
+    name = host_of(value).removeprefix("*.")
     if len(name) > HOST_MAX or not HOST.fullmatch(name):
         raise ValidationError(f"{value}: is no host. Write example.com, which covers all hosts below it.")
     return name
@@ -93,7 +95,7 @@ def _path(value: str) -> str:
         raise ValidationError(f"{value}: is no path. Write /admin, /admin/** or /*/preview, without ? or #.")
     if value != "/" and not value.strip("/*"):
         raise ValidationError(f"{value}: covers almost every page. To count nobody, pause the site.")
-    return re.sub(r"\*{3,}", "**", value)
+    return re.sub(r"\*{3,}", "**", path_of(value))
 
 
 NORMAL: dict[str, Callable[[str], str]] = {

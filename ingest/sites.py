@@ -16,10 +16,10 @@ from django.db import DatabaseError
 from django.db.models import Q
 from django.utils.timezone import now as utc_now
 
-from ingest import waiting
-from ingest import shields
+from ingest import shields, waiting
 from ingest.models import ApiKey, Site
 from ingest.rules import NO_RULES, Rules
+from ingest.webaddress import host_of
 
 KEEP_SECONDS, MISS_SECONDS = 30.0, 3.0
 MOST, MOST_MISSES = 10_000, 1_000
@@ -46,10 +46,10 @@ class KnownSite(NamedTuple):
         return cls(
             site.pk,
             site.key,
-            site.domain.lower(),
+            host_of(site.domain),
             site.zone,
             site.identity,
-            tuple(host.lower() for host in site.allowed_hosts),
+            tuple(map(host_of, site.allowed_hosts)),
             site.session_minutes * 60,
             bytes(site.secret),
             site.is_paused,

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from ingest import fields
 from ingest.enrich import known_sources, scrub
 from ingest.event import Event
+from ingest.webaddress import host_of
 
 DIRECT, NOT_SET = "Direct", "(not set)"
 CAMPAIGN = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
@@ -143,10 +144,10 @@ def _normal(referrer: str) -> str | None:
         text = f"https://{text}"
     try:
         parts = urlsplit(text)
-        host, port = parts.hostname, parts.port
+        host, port = host_of(parts.hostname or ""), parts.port
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https", "android-app", "ios-app") or not _is_host(host or "", parts.scheme):
+    if parts.scheme not in ("http", "https", "android-app", "ios-app") or not _is_host(host, parts.scheme):
         return None
     place = f"{host}:{port}" if port else host
     return f"{parts.scheme}://{place}{scrub.scrubbed(parts.path)}"[:REFERRER_MAX]

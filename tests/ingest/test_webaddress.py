@@ -7,6 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest import rules
+from ingest.enrich import source
+from ingest.models import Site
+from ingest.sites import KnownSite
 from ingest.webaddress import host_of, path_of
 
 
@@ -100,3 +104,34 @@ def test_punycode_never_makes_a_plain_name_or_a_sign(text: str) -> None:
     found = host_of(f"xn--{text}")
     assert found.startswith("xn--") or (not found.isascii() and not set(found) & set("./:@ %"))
     assert host_of(found) == found
+
+
+# --- The same form wherever an address is compared --------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["münchen.example", "xn--mnchen-3ya.example", "MÜNCHEN.example."])
+def test_an_allowed_host_may_be_written_either_way(site: Site, host: str) -> None:
+    site.allowed_hosts = [host, f"*.{host}"]
+    known = KnownSite.of(site)
+    assert known.allows(host_of("www.xn--mnchen-3ya.example"))
+    assert known.allows(host_of("münchen.example"))
+    assert not known.allows("munchen.example")
+
+
+@pytest.mark.parametrize("referrer", ["https://münchen.example/a", "https://www.xn--mnchen-3ya.example/a"])
+def test_a_site_with_a_name_of_its_own_script_refers_nobody_to_itself(referrer: str) -> None:
+    assert source.external(referrer, host_of("xn--mnchen-3ya.example")) is None
+    assert source.external(referrer, "other.example") == referrer.replace("xn--mnchen-3ya", "münchen")
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "form"),
+    [
+        ("host", "*.XN--MNCHEN-3YA.example", "*.münchen.example"),
+        ("referrer", "xn--mnchen-3ya.example.", "münchen.example"),
+        ("path", "/stra%C3%9Fe/**", "/straße/**"),
+        ("path", "/a b/*", "/a%20b/*"),
+    ],
+)
+def test_a_rule_is_kept_in_the_form_of_what_it_is_compared_with(kind: str, value: str, form: str) -> None:
+    assert rules.NORMAL[kind](value) == form
