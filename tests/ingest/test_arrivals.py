@@ -159,3 +159,20 @@ def test_another_method_is_told_which_one_to_use() -> None:
     answer = arrivals.not_allowed("PROPFIND")
     assert (answer.status, answer.headers["Allow"]) == (405, "POST, OPTIONS")
     assert b"method_not_allowed" in answer.body
+
+
+@pytest.mark.parametrize("name", ["sec-purpose", "purpose", "x-moz", "x-purpose"])
+def test_a_browser_says_what_it_loads_a_page_for(name: str) -> None:
+    assert arrivals.of(b"", {name: "prefetch;prerender"}, "127.0.0.1", 0).purpose == "prefetch;prerender"
+
+
+def test_without_a_word_a_page_is_loaded_to_be_seen() -> None:
+    assert arrivals.of(b"", {"sec-purpose": ""}, "127.0.0.1", 0).purpose == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "asks"),
+    [({"dnt": "1"}, True), ({"sec-gpc": "1"}, True), ({"dnt": "0"}, False), ({"sec-gpc": "true"}, False), ({}, False)],
+)
+def test_a_browser_asks_not_to_be_tracked(headers: dict[str, str], asks: bool) -> None:
+    assert arrivals.of(b"", headers, "127.0.0.1", 0).asks_not_to_track is asks

@@ -2,37 +2,24 @@
 
 import threading
 import uuid
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
-from django.core.exceptions import ValidationError
 from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest import shields_past
-from ingest.event import Context, Event
+from ingest.event import Context
 from ingest.models import Shield, Site
-from ingest.shields_past import Applied, NotKept, TooLong, apply, preview, since_days
+from ingest.shields_past import Applied, apply, preview, since_days
 from ingest.writer import write
 from tests.conftest import counts, rows
-from tests.ingest.examples import CHROME, batch, event
-from tests.ingest.writers import wait_for
-
-NOON = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=2)
-SINCE = NOON - timedelta(days=5)
-
-
-def at(minute: float, path: str = "/", name: str = "pageview", **fields: Any) -> Event:
-    values = {"hostname": "shop.example.com", "path": path, **fields}
-    return event(name, ts=NOON.timestamp() + minute * 60, **values)
-
-
-def rule(site: Site, kind: str, value: str) -> Shield:
-    return Shield.objects.create(site=site, kind=kind, value=value)
-
+from tests.ingest.examples import CHROME, batch
+from tests.ingest.past import NOON, SINCE, at, rule
+from tests.ingest.writers import wait_for, with_own_connection
 
 SESSIONS = """
 SELECT visitor_id, is_derived, seen_from, seen_until, started_at, last_activity, first_event, entry_page, exit_page,
@@ -65,61 +52,6 @@ def test_it_works(site: Site) -> None:
     assert preview(site, admin)[:5] == (1, 1, 1, 1, 0)
     assert apply(site, admin, SINCE)[:2] == (1, 1)
     assert rows("SELECT page_views, events, exit_page FROM ingest_session") == [(2, 2, "/pricing")]
-
-
-# --- A look ahead -----------------------------------------------------------------------------------------
-
-
-def test_a_preview_counts_what_goes_and_whom_it_concerns(site: Site) -> None:
-    write([batch(site, at(0, "/a", visitor_id=1), at(1, "/a", "signup", visitor_id=1), at(0, "/a", visitor_id=2))])
-    write([batch(site, at(1, "/b", visitor_id=2), at(0, "/b", visitor_id=3))])
-    found = preview(site, rule(site, "path", "/a"))
-    assert found[:5] == (3, 2, 2, 2, 1)
-    assert abs(found.since - since_days(30)) < timedelta(minutes=1)
-
-
-def test_a_preview_of_a_rule_that_is_not_saved(site: Site) -> None:
-    write([batch(site, at(0), context=Context(country="DE"))])
-    assert preview(site, Shield(site=site, kind="country", value="de")).whole_sessions == 1
-
-
-def test_a_preview_looks_no_further_back_than_asked(site: Site) -> None:
-    write([batch(site, at(0))])
-    assert preview(site, rule(site, "path", "/"), days=1).events == 0
-
-
-def test_a_preview_sees_one_site(site: Site) -> None:
-    other = Site.objects.create(name="Other", domain="other.example.com")
-    write([batch(other, at(0))])
-    assert preview(site, rule(site, "path", "/")).events == 0
-
-
-def test_a_preview_without_a_match_is_all_noughts(site: Site) -> None:
-    assert preview(site, rule(site, "host", "test.example.com"))[:5] == (0, 0, 0, 0, 0)
-
-
-def test_addresses_cannot_be_looked_for(site: Site) -> None:
-    address = rule(site, "address", "203.0.113.0/24")
-    with pytest.raises(NotKept, match=r"203\.0\.113\.0/24: addresses are not kept"):
-        preview(site, address)
-    with pytest.raises(NotKept):
-        apply(site, address, SINCE)
-
-
-def test_a_value_that_is_none_is_refused_with_its_sentence(site: Site) -> None:
-    with pytest.raises(ValidationError, match="is no country"):
-        preview(site, Shield(site=site, kind="country", value="Atlantis"))
-
-
-def test_a_preview_that_takes_too_long_says_so(
-    committed: Site, another: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shields_past, "SECONDS", 1)
-    with another.transaction():
-        another.execute("LOCK TABLE ingest_session")
-        with pytest.raises(TooLong, match=r"30 days take over 1 s to search\. Ask for fewer days"):
-            preview(committed, rule(committed, "path", "/"))
-    assert rows("SHOW statement_timeout") == [("0",)]
 
 
 # --- What is taken away -----------------------------------------------------------------------------------
@@ -361,7 +293,7 @@ def test_a_visitor_who_is_deleted_under_a_writer_gets_a_number(committed: Site, 
     with another.transaction():
         another.execute("DELETE FROM ingest_visitor")
         another.execute("DELETE FROM ingest_session")
-        writer = threading.Thread(target=lambda: (write([batch(committed, at(300))]), connection.close()))
+        writer = threading.Thread(target=with_own_connection, args=(lambda: write([batch(committed, at(300))]),))
         writer.start()
         wait_for(lambda: rows(WAITING) == [(1,)])
     writer.join()
