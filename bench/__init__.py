@@ -1,0 +1,1 @@
+"""Scripts that measure the product; none of them is a test."""
