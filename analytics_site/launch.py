@@ -47,7 +47,9 @@ def lay_out_servers(data: Path) -> list[Server]:
     fsync = env.choice("INGEST_FSYNC", default="everysec", allowed={"always", "everysec"})
     makers: dict[str, Callable[[Path, account.Account, int], Server]] = {
         "DATABASE_URL": lambda *at: postgres.lay_out(postgres.Cluster(*at)),
-        "REDIS_URL": lambda *at: redis_server.lay_out(redis_server.Store(*at, {"appendfsync": fsync})),
+        "REDIS_URL": lambda home, user, port: redis_server.lay_out(
+            redis_server.Store(home, user, port, {"appendfsync": fsync})
+        ),
     }
     missing = [name for name in makers if not env.text(name)]
     if not missing:

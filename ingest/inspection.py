@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.db.backends.utils import CursorWrapper
 from psycopg import sql
 
-from ingest import partitions, queue
+from ingest import keeping, partitions, queue
 
 PAGE_ROWS = 50
 SECONDS = 5
@@ -238,6 +238,6 @@ def _waiting(shard: int) -> int | None:
 def stream_shortcomings() -> list[str]:
     """Sentences about a Redis that is away or must not carry the stream."""
     try:
-        return queue.shortcomings()
+        return keeping.shortcomings()
     except redis.RedisError as error:
         return [f"Redis does not answer ({type(error).__name__}): new events are written to the tables directly."]

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import redis
@@ -10,6 +11,8 @@ from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
+from analytics_site import launch
+from analytics_site.embedded import account, folder
 from ingest import keeping
 from tests.conftest import Silence
 from tests.product import ROOT
@@ -100,3 +103,14 @@ def test_the_web_process_ends_with_the_reason(own_redis: redis.Redis, monkeypatc
     run = subprocess.run([*server, "analytics_site.rsgi:app"], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert run.returncode == 1
     assert "maxmemory-policy allkeys-lru: must be noeviction" in run.stderr
+
+
+def test_the_embedded_redis_keeps_what_the_operator_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGEST_FSYNC", "always")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    monkeypatch.delenv("REDIS_URL")
+    data = folder.open_data(tmp_path / "data")
+    home = folder.home(data, account.current())
+    launch.lay_out_servers(data)
+    assert "appendfsync always\n" in (home / "redis" / "redis.conf").read_text()
+    folder.remove(home)
