@@ -24,12 +24,14 @@ from ingest.store import events, ledger, marks, sessions, visitors
 log = logging.getLogger(__name__)
 ATTEMPTS = 6
 
-# Another writer was quicker, or a day's partition is missing (check_violation): the same again is right.
+# Another writer was quicker, or a day's partition is missing (check_violation) or was dropped meanwhile
+# (undefined_table): the same again is right.
 AGAIN = (
     psycopg.errors.UniqueViolation,
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
     psycopg.errors.CheckViolation,
+    psycopg.errors.UndefinedTable,
 )
 
 # What is acknowledged must be on the disk, whatever the role's setting says.
