@@ -34,7 +34,8 @@ def once(target: Target, kind: str, seed: int, load: Load, fault: Fault | None =
     site, key = target.new_site()
     word = f"{random.getrandbits(64):016x}"
     with tempfile.TemporaryDirectory(prefix="footfall-test-") as folder:
-        plans = _plans(target, key, word, load, random, Path(folder), 3 if kind == "resent batches" else 1)
+        copies = 3 if kind == "resent batches" else 1
+        plans = plans_for(target.product.port, key, word, load, random, Path(folder), copies)
         files = [Path(plan.account) for plan in plans]
         with sending(plans) as senders:
             moment = random.uniform(*load.moment) * load.events
@@ -47,10 +48,10 @@ def once(target: Target, kind: str, seed: int, load: Load, fault: Fault | None =
         return Run(target, site, key, word, Account.of(files), is_replayed, drained)
 
 
-def _plans(target: Target, key: str, word: str, load: Load, random: Random, folder: Path, copies: int) -> list[Plan]:
+def plans_for(port: int, key: str, word: str, load: Load, random: Random, folder: Path, copies: int = 1) -> list[Plan]:
     return [
         Plan(
-            port=target.product.port,
+            port=port,
             key=key,
             account=str(folder / f"{number}.jsonl"),
             events=load.events // SENDERS,
