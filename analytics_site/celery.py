@@ -1,4 +1,4 @@
-"""The Celery application; tasks are found in each app's tasks.py. Loaded by every Django process: pages hand on tasks."""
+"""The Celery application; tasks are found in each app's tasks.py. Every Django process loads it, to hand tasks on."""
 
 import os
 
