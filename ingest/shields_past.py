@@ -23,7 +23,7 @@ from ingest.store import events, ledger, marks, removal, sessions
 log = logging.getLogger(__name__)
 DAYS = 30
 SECONDS = 10  # that a preview may take
-SESSIONS = 5_000  # in one transaction
+SESSIONS, EVENTS = 5_000, 100_000  # in one transaction, unless a single session has more
 ATTEMPTS = 6
 AGAIN = (
     psycopg.errors.DeadlockDetected,
@@ -129,9 +129,17 @@ def _days(since: datetime) -> Iterator[tuple[datetime, datetime]]:
         start = midnight
 
 
-def _blocks(ids: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(ids), SESSIONS):
-        yield ids[start : start + SESSIONS]
+def _blocks(found: list[tuple[int, int]]) -> Iterator[list[int]]:
+    """Sessions, found with their numbers of events: some have a few, one that a machine plays may have very many."""
+    block, held = list[int](), 0
+    for id_, count in found:
+        if block and (len(block) == SESSIONS or held + count > EVENTS):
+            yield block
+            block, held = [], 0
+        block.append(id_)
+        held += count
+    if block:
+        yield block
 
 
 class _Taken(NamedTuple):

@@ -54,10 +54,10 @@ def condition_of(kind: str, value: str) -> Condition:
 
 GOES = sql.SQL("coalesce((({whole}) AND s.started_at >= %(since)s) OR (({single}) AND e.ts >= %(since)s), false)")
 FIND = sql.SQL("""
-SELECT s.seen_from, s.id FROM ingest_session s
+SELECT s.seen_from, s.id, s.events FROM ingest_session s
 WHERE s.site_id = %(site)s AND s.started_at >= %(start)s AND s.started_at < %(end)s AND ({whole})
 UNION
-SELECT s.seen_from, s.id FROM ingest_event e JOIN ingest_session s ON s.site_id = e.site_id AND s.id = e.session_id
+SELECT s.seen_from, s.id, s.events FROM ingest_event e JOIN ingest_session s ON s.site_id = e.site_id AND s.id = e.session_id
 WHERE e.site_id = %(site)s AND e.ts >= %(start)s AND e.ts < %(end)s AND ({single})
 ORDER BY 1, 2
 """)
@@ -140,10 +140,11 @@ def preview(conn: psycopg.Connection, reach: Reach) -> tuple[int, int, int, int,
     return events, page_views, sessions_, visitors, whole
 
 
-def find(conn: psycopg.Connection, reach: Reach, start: datetime, end: datetime) -> list[int]:
-    """The sessions with something to take away between START and END, the earliest first; not locked."""
+def find(conn: psycopg.Connection, reach: Reach, start: datetime, end: datetime) -> list[tuple[int, int]]:
+    """The sessions with something to take away between START and END and how many events each has, the earliest
+    first; not locked."""
     rows = conn.execute(reach.statement(FIND), reach.values(start=start, end=end)).fetchall()
-    return [id_ for _, id_ in rows]
+    return [(id_, events) for _, id_, events in rows]
 
 
 class Held(NamedTuple):

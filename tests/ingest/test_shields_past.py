@@ -247,6 +247,16 @@ def test_a_second_run_changes_nothing(site: Site) -> None:
     assert [*figures(), counts(), rows("SELECT * FROM ingest_shield_hit")] == before
 
 
+@pytest.mark.parametrize(("sessions", "per_transaction"), [([9, 9, 9], 1), ([4, 4, 4, 4, 4], 2), ([50, 1], 1)])
+def test_a_transaction_holds_so_many_events(
+    monkeypatch: pytest.MonkeyPatch, sessions: list[int], per_transaction: int
+) -> None:
+    monkeypatch.setattr(shields_past, "EVENTS", 10)
+    blocks = list(shields_past._blocks(list(enumerate(sessions))))
+    assert max(len(block) for block in blocks) == per_transaction
+    assert [id_ for block in blocks for id_ in block] == list(range(len(sessions)))
+
+
 def test_many_sessions_take_several_transactions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shields_past, "SESSIONS", 2)
     write([batch(site, *(at(number, "/x", visitor_id=number) for number in range(5)))])
