@@ -31,7 +31,7 @@ DONE = {  # after a change, by the word in the address
     "off": f"The rule is off. {SOON}",
     "deleted": f"The rule was deleted. {SOON}",
     "saved": f"Saved. {SOON}",
-    "applying": "The rule is being applied to the past. That goes on when this page is closed.",
+    "applying": "The rule was handed to a worker. This page says when the past is done.",
 }
 
 
