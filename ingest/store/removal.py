@@ -57,7 +57,8 @@ FIND = sql.SQL("""
 SELECT s.seen_from, s.id, s.events FROM ingest_session s
 WHERE s.site_id = %(site)s AND s.started_at >= %(start)s AND s.started_at < %(end)s AND ({whole})
 UNION
-SELECT s.seen_from, s.id, s.events FROM ingest_event e JOIN ingest_session s ON s.site_id = e.site_id AND s.id = e.session_id
+SELECT s.seen_from, s.id, s.events
+FROM ingest_event e JOIN ingest_session s ON s.site_id = e.site_id AND s.id = e.session_id
 WHERE e.site_id = %(site)s AND e.ts >= %(start)s AND e.ts < %(end)s AND ({single})
 ORDER BY 1, 2
 """)

@@ -104,3 +104,19 @@ def test_an_event_that_the_database_refuses_costs_no_other(known: KnownSite, int
     }  # fmt: skip
     assert tally.lines == 4
     assert Quarantine.objects.get().sqlstate == "22003"
+
+
+def test_addresses_are_scrubbed_as_at_the_door(into: Into) -> None:
+    taken: list[Event] = []
+
+    def page(text: str, into: Into) -> Event:
+        query = "size=4&t=secret&utm_source=x"
+        return Event(id=id_of(text, into), name="pageview", ts=0, visitor_id=1, path=text, query=query)
+
+    def keep(events: list[Event]) -> Written:
+        taken.extend(events)
+        return Written(len(events), 0)
+
+    keeping = into._replace(site=into.site._replace(kept_parameters=("size",)))
+    run.run([Line(1, "/u/jo@mail.example")], page, keeping, keep, Tally())
+    assert [(event.path, event.query) for event in taken] == [("/u/[email]", "size=4&utm_source=x")]
