@@ -1,7 +1,9 @@
 """A new release without a failed request: of two web processes behind a proxy one is replaced at a time."""
 
 import contextlib
+import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from tests.crash.promises import Run, broken
 from tests.crash.proxy import Proxy
 from tests.crash.run import Load, plans_for, sending
 from tests.crash.target import PATIENCE, Target
-from tests.product import ROOT, Product, free_port, wait_for
+from tests.product import BROWSER, ROOT, Product, free_port, wait_for
 
 pytestmark = [pytest.mark.whole, pytest.mark.xdist_group("whole")]
 ROUNDS = 3
@@ -70,9 +72,29 @@ def test_no_request_fails_while_each_is_replaced_in_turn(product: Product, tmp_p
             for _ in range(ROUNDS):
                 for one in webs:
                     one.replace()
-            account = Account.of(Path(plan.account) for plan in plans)
+    account = Account.of(Path(plan.account) for plan in plans)
     assert account.answered > 0
     # Senders are ended in the middle of what they do: one request of each may have no line for its answer.
     assert set(account.failures) <= {"none"}
     wait_for(target.is_drained, PATIENCE)
     assert broken(Run(target, site, key, WORD, account)) == []
+
+
+def test_a_request_that_has_begun_is_answered_and_no_other_is_taken(product: Product) -> None:
+    one = Web(product)
+    one.await_start()
+    with socket.create_connection(("127.0.0.1", one.port), timeout=PATIENCE) as sender:
+        body = json.dumps(product.batch(1)).encode()
+        head = f"POST /api/v1/events HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
+        sender.sendall(f"{head}Content-Type: application/json\r\nUser-Agent: {BROWSER}\r\n\r\n".encode() + body[:9])
+        wait_for(lambda: takes_connections(one.port), PATIENCE)
+        one.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: not takes_connections(one.port), PATIENCE)
+        sender.sendall(body[9:])
+        assert sender.recv(1000).startswith(b"HTTP/1.1 202")
+    assert one.process.wait(PATIENCE) == 0
+
+
+def takes_connections(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

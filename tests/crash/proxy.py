@@ -1,5 +1,9 @@
 """A proxy as one stands in front of several web processes: a connection for each request, and the next process
-when one cannot be reached. A request that one has taken is not sent to another."""
+when one cannot be reached or closes without a byte of an answer.
+
+The latter happens to a connection that the kernel had taken and the process had not yet when it stopped listening.
+To send the request to another is right for this API: events are known by their ids.
+"""
 
 import asyncio
 import contextlib
@@ -15,7 +19,6 @@ class Proxy:
     def __init__(self, ports: list[int]) -> None:
         self.ports = ports
         self.turns = cycle(range(len(ports)))
-        self.unreachable = 0  # times that the next process was tried
 
     @contextlib.contextmanager
     def running(self) -> Iterator[int]:
@@ -36,8 +39,8 @@ class Proxy:
         server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One sender's connection, request after request; closed when a web process breaks off an answer."""
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        """One sender's connection, request after request; closed when no web process answers."""
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 body = await reader.readexactly(_length(head))
@@ -46,22 +49,27 @@ class Proxy:
         writer.close()
 
     async def _ask(self, request: bytes) -> bytes:
-        reader, writer = await self._connect()
-        try:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            return head + await reader.readexactly(_length(head))
-        finally:
-            writer.close()
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         first = next(self.turns)
         for step in range(len(self.ports)):
-            try:
-                return await asyncio.open_connection("127.0.0.1", self.ports[(first + step) % len(self.ports)])
-            except OSError:
-                self.unreachable += 1
-        raise ConnectionRefusedError("no web process can be reached")
+            port = self.ports[(first + step) % len(self.ports)]
+            with contextlib.suppress(OSError):
+                if answer := await _answer(port, request):
+                    return answer
+        raise ConnectionRefusedError("no web process answers")
+
+
+async def _answer(port: int, request: bytes) -> bytes:
+    """Nothing when the process closes without a byte. Raises IncompleteReadError when it stops in the middle."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(request)
+        start = await reader.read(1)
+        if not start:
+            return b""
+        head = start + await reader.readuntil(b"\r\n\r\n")
+        return head + await reader.readexactly(_length(head))
+    finally:
+        writer.close()
 
 
 def _length(head: bytes) -> int:
