@@ -207,13 +207,14 @@ def test_other_tables_are_no_days() -> None:
 
 
 def test_the_stream_shows_its_writer_and_what_waits() -> None:
-    held = lease.take(writer.connected(), 0)
+    name = lease.owner()
+    held = lease.take(writer.connected(), 0, name)
     assert held is not None
     before = inspection.stream()[0].waiting or 0
     queue.publish(Batch(site_id=1, received_at=0, events=[], outcomes={"dropped": {"bot": 1}}))
     state = inspection.stream()[0]
     assert state.waiting == before + 1
-    assert (state.shard, state.owner, state.is_held, state.applied) == (0, lease.owner(), True, held.applied)
+    assert (state.shard, state.owner, state.is_held, state.applied) == (0, name, True, held.applied)
 
 
 def test_a_shard_whose_lease_is_over_has_no_writer() -> None:
