@@ -158,7 +158,7 @@ def progress(shield: Shield, now: datetime) -> dict[str, Any]:
     if shield.applied_at and not is_running:
         local = shield.applied_at.astimezone(shield.site.zone)
         when = f"{formats.weekday(local.date())}, {formats.clock(local)}"
-        ended = f"Applied on {when}. {_events(shield.applied_events, 'event')} were taken away in all."
+        ended = f"Applied on {when}. It has taken {_events(shield.applied_events, 'event')} away in all."
     return {"is_running": is_running, "ended": ended}
 
 

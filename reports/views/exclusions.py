@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import NON_FIELD_ERRORS
-from django.db import IntegrityError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -110,11 +109,9 @@ def add(request: HttpRequest, site: Site) -> HttpResponse:
         return _shown(request, site, form, status=422)
     if "try" in request.POST:
         return _shown(request, site, form, tried=exclusions.tried(site, form.rule))
-    try:
-        with transaction.atomic():
-            form.rule.save()
-    except IntegrityError:  # the same rule came at the same moment; it is in the list now
-        pass
+    rule = form.rule
+    # The same rule may come twice at one moment: it is in the list once.
+    Shield.objects.get_or_create(site=site, kind=rule.kind, value=rule.value, defaults={"note": rule.note})
     return _back(site, "added")
 
 

@@ -1,29 +1,27 @@
 """The page "Exclusions": rules, tests, dry runs, the past, and the site's other choices."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from django.test import Client
 from django.utils.timezone import now
+from pytest_django import Settings
 
-from analytics_site.celery import app
 from ingest import pipeline, sites
 from ingest.event import DropReason
 from ingest.models import Shield, Site
+from ingest.rules import MOST
 from reports import exclusions
 from reports.forms import MOST_HOSTS, MOST_PARAMETERS
 from reports.words import of_shield
 from tests.ingest.examples import arrival, document
 from tests.reports.cast import Cast, cast
-from tests.reports.ledger_rows import hit, this_hour
-from tests.reports.rows import Hit, Sitting, store
+from tests.reports.exclusion_pages import address, came, rule, sent, words_of
+from tests.reports.ledger_rows import hit
 
 pytestmark = pytest.mark.django_db
-CLOSED = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
@@ -31,54 +29,8 @@ def people(site: Site) -> Cast:
     return cast(site)
 
 
-@contextmanager
-def broker_at(url: str) -> Iterator[Any]:
-    """Tasks go there instead; gives a channel to it."""
-    amqp: Any = app.amqp  # which keeps its connections for as long as it lives
-    app.conf.update(broker_write_url=url, task_publish_retry=False)
-    amqp._producer_pool = None
-    try:
-        with app.connection_for_write() as connection:
-            yield connection
-    finally:
-        app.conf.update(broker_write_url=app.conf.broker_url, task_publish_retry=True)
-        amqp._producer_pool = None
-
-
-@pytest.fixture
-def tasks() -> Iterator[Callable[[], Any]]:
-    """The next task that was handed on, or None; of this process alone."""
-    with broker_at("memory://") as connection:
-        connection.default_channel.queue_purge("celery")
-        yield lambda: connection.default_channel.basic_get("celery", no_ack=True)
-
-
-def address(site: Site, *rest: object) -> str:
-    return "/".join(["/sites", site.key, "exclusions", *map(str, rest)])
-
-
 def page(people: Cast, query: str = "") -> str:
     return people.alice.get(f"{address(people.site)}{query}").content.decode()
-
-
-def sent(people: Cast, *rest: object, **told: str) -> Any:
-    return people.alice.post(address(people.site, *rest), told)
-
-
-def words_of(answer: Any) -> str:
-    """The page as it is read: without tags, blanks as one."""
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", answer.content.decode()))
-
-
-def rule(site: Site, kind: str = "path", value: str = "/preview/**", **more: Any) -> Shield:
-    return Shield.objects.create(site=site, kind=kind, value=value, **more)
-
-
-def came(site: Site, *paths: str, visitor: int = 1, **said: object) -> None:
-    """A session of these pages, two days ago."""
-    moment = now() - timedelta(days=2)
-    hits = tuple(Hit(moment + timedelta(seconds=number), path=path) for number, path in enumerate(paths))
-    store(Sitting(hits, visitor=visitor, site_id=site.pk, said=said))
 
 
 def test_it_works(people: Cast) -> None:
@@ -112,6 +64,24 @@ def test_a_rule_without_hits_has_none(site: Site) -> None:
     rule(site)
     [row] = exclusions.listed(site, now())
     assert (row["hits"], row["last"]) == ("0", "—")
+
+
+def test_hits_that_cannot_be_had_leave_the_rules_standing(
+    site: Site, settings: Settings, another: psycopg.Connection
+) -> None:
+    rule(site)
+    settings.REPORTS_QUERY_SECONDS = 1
+    with another.transaction():
+        another.execute("LOCK TABLE ingest_shield_hit IN ACCESS EXCLUSIVE MODE")
+        [row] = exclusions.listed(site, now())
+    assert (row["value"], row["hits"], row["last"]) == ("/preview/**", "—", "—")
+
+
+def test_no_more_rules_than_may_be_are_taken(people: Cast) -> None:
+    Shield.objects.bulk_create(Shield(site=people.site, kind="path", value=f"/{number}") for number in range(MOST))
+    answer = sent(people, "rules", kind="country", value="DE")
+    assert (answer.status_code, Shield.objects.count()) == (422, MOST)
+    assert f"has {MOST} rules, the most there may be. Delete one first." in words_of(answer)
 
 
 def test_another_sites_rules_are_neither_seen_nor_touched(people: Cast) -> None:
@@ -253,73 +223,6 @@ def test_any_text_can_be_tested(people: Cast, text: str) -> None:
     assert (answer.status_code, "<script>alert" in answer.content.decode()) == (200, False)
 
 
-# --- One rule ---------------------------------------------------------------------------------------------
-
-
-def test_a_rule_is_turned_off_and_on_by_what_the_button_said(people: Cast) -> None:
-    shield = rule(people.site)
-    for state in ("off", "off", "on"):
-        answer = sent(people, "rules", shield.pk, "switch", state=state)
-        assert answer.headers["Location"].endswith(f"?done={state}")
-        assert Shield.objects.get().is_active == (state == "on")
-
-
-def test_a_rule_is_deleted_after_it_was_named(people: Cast) -> None:
-    shield = rule(people.site)
-    where = address(people.site, "rules", shield.pk, "delete")
-    assert "Delete Path /preview/**?" in words_of(people.alice.get(where))
-    assert Shield.objects.count() == 1
-    assert people.alice.post(where).headers["Location"].endswith("?done=deleted")
-    assert Shield.objects.count() == 0
-
-
-def test_a_rules_page_names_what_the_past_would_lose(people: Cast) -> None:
-    shield = rule(people.site)
-    hit(people.site, shield.pk, 12, this_hour())
-    came(people.site, "/preview/a", "/tea")
-    told = words_of(people.alice.get(address(people.site, "rules", shield.pk)))
-    assert "Hits in 30 days 12" in told
-    assert "Take 1 event out of the figures" in told
-
-
-@pytest.mark.parametrize(("kind", "value"), [("address", "203.0.113.9"), ("country", "KP")])
-def test_where_there_is_nothing_to_take_away_no_button_offers_it(people: Cast, kind: str, value: str) -> None:
-    shield = rule(people.site, kind, value)
-    assert "out of the figures" not in words_of(people.alice.get(address(people.site, "rules", shield.pk)))
-
-
-def test_applying_to_the_past_is_handed_to_a_worker(people: Cast, tasks: Callable[[], Any]) -> None:
-    shield = rule(people.site)
-    answer = sent(people, "rules", shield.pk, "apply")
-    told = tasks().headers
-    assert (told["task"], told["argsrepr"]) == ("ingest.tasks.apply_shield", f"({shield.pk},)")
-    assert answer.headers["Location"] == f"{address(people.site, 'rules', shield.pk)}?done=applying"
-    assert tasks() is None
-
-
-def test_a_rule_that_is_being_applied_says_so_and_is_not_applied_beside_itself(
-    people: Cast, tasks: Callable[[], Any]
-) -> None:
-    shield = rule(people.site, applying_at=now())
-    sent(people, "rules", shield.pk, "apply")
-    told = words_of(people.alice.get(address(people.site, "rules", shield.pk)))
-    assert "The rule is being applied to the past now." in told
-    assert "out of the figures" not in told
-    assert tasks() is None
-
-
-def test_a_run_without_a_sign_of_life_has_died_and_may_be_begun_again(site: Site) -> None:
-    shield = rule(site, applying_at=now() - exclusions.ALIVE)
-    assert not exclusions.progress(shield, now())["is_running"]
-
-
-def test_a_rule_that_was_applied_says_when_and_how_much(site: Site) -> None:
-    shield = rule(site, applied_at=datetime(2026, 11, 20, 8, 41, tzinfo=UTC), applied_events=1204)
-    assert exclusions.progress(shield, now())["ended"] == (
-        "Applied on Fri 20 Nov, 08:41. 1,204 events were taken away in all."
-    )
-
-
 # --- Other choices ----------------------------------------------------------------------------------------
 
 
@@ -399,11 +302,3 @@ def test_reading_changes_nothing(people: Cast) -> None:
     for query in ("", "?mine", "?done=added", "?done=nonsense"):
         assert people.alice.get(f"{address(people.site)}{query}").status_code == 200
     assert (Site.objects.values().get(), Shield.objects.values().get()) == before
-
-
-def test_without_a_worker_to_hand_it_to_nothing_is_changed(people: Cast) -> None:
-    shield = rule(people.site)
-    with broker_at(CLOSED):
-        answer = sent(people, "rules", shield.pk, "apply")
-    assert answer.status_code == 503
-    assert "No worker can be reached just now." in words_of(answer)
