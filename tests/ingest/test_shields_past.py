@@ -124,6 +124,17 @@ def test_what_is_older_stays(site: Site) -> None:
     assert rows("SELECT started_at FROM ingest_session") == [(NOON,)]
 
 
+def test_what_is_older_stays_in_the_session_too(site: Site) -> None:
+    write([batch(site, at(0, "/a"), at(10, "/a"))])
+    assert apply(site, rule(site, "path", "/a"), NOON + timedelta(minutes=5)).events == 1
+    assert rows("SELECT last_activity FROM ingest_session") == [(NOON,)]
+
+
+def test_a_session_of_a_country_that_began_before_stays_whole(site: Site) -> None:
+    write([batch(site, at(0), at(10), context=Context(country="DE"))])
+    assert apply(site, rule(site, "country", "DE"), NOON + timedelta(minutes=5)) == Applied()
+
+
 def test_other_sites_stay(site: Site) -> None:
     other = Site.objects.create(name="Other", domain="other.example.com")
     write([batch(other, at(0, "/a")), batch(site, at(0, "/a"))])
