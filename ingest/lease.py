@@ -30,6 +30,7 @@ INSERT INTO ingest_shard AS s (shard, owner, epoch, until, applied)
 VALUES (%(shard)s, %(owner)s, 1, now() + %(seconds)s * interval '1 second', '0-0')
 ON CONFLICT (shard) DO UPDATE SET owner = excluded.owner, epoch = s.epoch + 1, until = excluded.until
 WHERE s.until < now() OR s.owner = ANY(%(gone)s)
+      OR s.until > now() + 2 * %(seconds)s * interval '1 second'  -- the server's clock was set back
 RETURNING epoch, applied
 """
 HOLD = """

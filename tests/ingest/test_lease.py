@@ -71,6 +71,11 @@ def test_it_is_taken_from_another_machine_after_its_time_alone(conn: psycopg.Con
     assert taken(conn) == Lease(0, 5, "9-1")
 
 
+def test_it_is_taken_when_the_servers_clock_was_set_back(conn: psycopg.Connection) -> None:
+    given_to(OTHER, 3_600)
+    assert taken(conn).epoch == 5
+
+
 def test_it_is_taken_at_once_from_a_process_of_this_machine_that_has_ended(conn: psycopg.Connection) -> None:
     ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     machine = lease.owner().split(" ")[0]
