@@ -40,7 +40,7 @@ class Tally:
 
     def hand_on(self) -> None:
         with self._lock:
-            self._timer, events, self._events = None, self._events, Counter()
+            events = self._emptied()
         for site_id, count in events.items():
             outcomes = {"dropped": {str(DropReason.RATE_LIMITED): count}}
             try:
@@ -50,9 +50,13 @@ class Tally:
 
     def forget(self) -> None:
         with self._lock:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer, self._events = None, Counter()
+            self._emptied()
+
+    def _emptied(self) -> Counter[int]:
+        if self._timer is not None:
+            self._timer.cancel()
+        events, self._timer, self._events = self._events, None, Counter()
+        return events
 
     def _hand_on_and_close(self) -> None:
         try:

@@ -11,13 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from ingest import limits, pipeline, queue, tally
+from ingest import limits, pipeline, queue
 from ingest.drain import Drain
-from ingest.event import Batch
 from ingest.limits import Limit, Memory, limit_of
 from ingest.models import ApiKey, Site
 from ingest.pipeline import Answer, collect
-from ingest.refusal import Refused
 from tests.conftest import Silence, counts, no_postgres
 from tests.ingest.examples import ADDRESS, arrival, document, waiting
 
@@ -296,35 +294,3 @@ def test_they_are_in_the_ledger_of_their_site(committed: Site, tight: Settings) 
     pipeline.too_many().hand_on()
     Drain().turn()
     assert counts() == {("stored", ""): 20, ("dropped", "rate_limited"): 10}
-
-
-def test_they_are_handed_on_without_being_asked_for(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally, "SECONDS", 0.01)
-    handed: list[Batch] = []
-    done = threading.Event()
-
-    def keep(batch: Batch) -> None:
-        handed.append(batch)
-        done.set()
-
-    tally.Tally(keep).add(7, 3)
-    assert done.wait(10)
-    assert [(batch.site_id, batch.outcomes) for batch in handed] == [(7, {"dropped": {"rate_limited": 3}})]
-
-
-def test_counts_that_nobody_takes_are_kept_for_later() -> None:
-    away, handed = [True], []
-
-    def keep(batch: Batch) -> None:
-        if away.pop():
-            raise Refused(503, "unavailable", "Away.")
-        handed.append(batch.outcomes)
-
-    found = tally.Tally(keep)
-    found.add(7, 3)
-    found.hand_on()
-    found.add(7, 2)
-    away.append(False)
-    found.hand_on()
-    found.forget()
-    assert handed == [{"dropped": {"rate_limited": 5}}]
