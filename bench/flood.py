@@ -121,7 +121,8 @@ def main() -> None:
         told(name, sender)
     time.sleep(3)  # until all is written
     after = counted(site)
-    print(f"counted: { {name: after[name] - before.get(name, 0) for name in after} }")
+    added = {name: after[name] - before.get(name, 0) for name in after}
+    print(f"counted: { {name: events for name, events in added.items() if events} }")
     print(f"web, MiB by process: {memory} before, {memory_mib()} after")
 
 
