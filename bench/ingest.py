@@ -123,13 +123,12 @@ class Load:
 class Used(NamedTuple):
     """CPU seconds and bytes of memory by role."""
 
-    cpu: Counter[str]
-    memory: Counter[str]
+    cpu: dict[str, float]
+    memory: dict[str, int]
 
 
 def used(roles: dict[int, str]) -> Used:
-    cpu: Counter[str] = Counter()
-    memory: Counter[str] = Counter()
+    cpu, memory = dict.fromkeys(roles.values(), 0.0), dict.fromkeys(roles.values(), 0)
     for pid, role in roles.items():
         try:
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -199,8 +198,8 @@ def main() -> None:
     whole, last, events = time.perf_counter() - began, used(who), stored(site) - before
     report(load, given.batch, answered, whole, events)
     print(f"{'process':10s} {'us CPU/event':>12s} {'cores':>6s} {'MB':>6s}")
-    for role, seconds in (last.cpu - first.cpu).most_common():
-        memory = last.memory[role] / 1e6
+    for role in sorted(set(who.values()), key=lambda role: first.cpu[role] - last.cpu[role]):
+        seconds, memory = last.cpu[role] - first.cpu[role], last.memory[role] / 1e6
         print(f"{role:10s} {seconds / max(1, events) * 1e6:12.1f} {seconds / whole:6.2f} {memory:6.0f}")
 
 

@@ -64,14 +64,12 @@ def replay(row: Quarantine, is_trial: bool = False) -> Outcome:
 
 def _batches(row: Quarantine) -> list[Batch] | None:
     """What was refused alone, or an entry that could not be read when it came; None when it still cannot."""
-    for kind in (Batch, list[Batch]):
-        try:
-            found = msgspec.msgpack.decode(bytes(row.entry), type=kind)
-        except (msgspec.MsgspecError, ValueError):  # ValueError: text that is no UTF-8
-            continue
-        # What was refused at the door beside it was counted when it was set aside.
-        return [apart(found, is_again=False)] if isinstance(found, Batch) else found
-    return None
+    try:
+        found = msgspec.msgpack.decode(bytes(row.entry), type=Batch | list[Batch])
+    except (msgspec.MsgspecError, ValueError):  # ValueError: text that is no UTF-8
+        return None
+    # What was refused at the door beside it was counted when it was set aside.
+    return [apart(found, is_again=False)] if isinstance(found, Batch) else found
 
 
 def _replay(row: Quarantine, batches: list[Batch]) -> Outcome:

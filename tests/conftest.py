@@ -194,7 +194,9 @@ def own_redis(_private_redis: str, settings: Settings) -> Iterator[redis.Redis]:
     queue.door.cache_clear()
     queue.reader.cache_clear()
     client = queue.client()
-    before = {name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy", "appendonly", "appendfsync")}
+    before = {
+        name: client.config_get(name)[name] for name in ("maxmemory", "maxmemory-policy", "appendonly", "appendfsync")
+    }
     yield client
     client.acl_setuser("default", enabled=True, commands=["+@all"])
     for name, value in before.items():

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from django.db import connection
+from django.db.models import Q
 from pytest_django import Settings
 
 from ingest import lane, pipeline, queue, sites, waiting
@@ -19,6 +20,7 @@ from ingest.formats import native
 from ingest.lane import Lane
 from ingest.models import Site
 from ingest.pipeline import Answer
+from ingest.steps import Arrival
 from tests.conftest import Silence, counts, no_postgres
 from tests.ingest.examples import arrival
 from tests.ingest.examples import waiting as in_stream
@@ -44,6 +46,11 @@ def run(pool: ThreadPoolExecutor, work: Callable[[Lane], Awaitable[Any]]) -> Any
     return asyncio.run(inside())
 
 
+def collected(pool: ThreadPoolExecutor, asked: Arrival) -> Answer:
+    answer: Answer = run(pool, lambda one: one.collect(asked, native.parse))
+    return answer
+
+
 def sent(site: Site, *names: str, **fields: Any) -> dict[str, Any]:
     return {"site": site.key, "events": [{"name": name, "visitor_id": "v-1"} for name in names or ("a",)], **fields}
 
@@ -59,16 +66,16 @@ def told(answer: Answer) -> tuple[int, Any]:
 
 
 def test_it_works(committed: Site, pool: ThreadPoolExecutor) -> None:
-    answer = run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    answer = collected(pool, arrival(sent(committed)))
     assert told(answer) == (202, {"accepted": 1, "rejected": [], "dropped": []})
     assert [event.name for batch in in_stream() for event in batch.events] == ["a"]
 
 
 def test_it_answers_as_collect_does(committed: Site, pool: ThreadPoolExecutor) -> None:
     mixed = {"site": committed.key, "events": [{"name": "a"}, {"name": ""}, 7]}
-    for document in (mixed, {"site": "nobody", "events": [{"name": "a"}]}, {"events": []}, [1]):
-        asked = arrival(document)
-        assert run(pool, lambda one, asked=asked: one.collect(asked, native.parse)) == pipeline.collect(asked)
+    documents: list[Any] = [mixed, {"site": "nobody", "events": [{"name": "a"}]}, {"events": []}, [1]]
+    for asked in map(arrival, documents):
+        assert collected(pool, asked) == pipeline.collect(asked)
 
 
 def test_requests_that_come_together_make_one_entry(committed: Site, pool: ThreadPoolExecutor) -> None:
@@ -101,7 +108,7 @@ def test_batches_of_several_shards_are_kept_whole(
 ) -> None:
     settings.INGEST_SHARDS = 4
     document = {"site": committed.key, "events": [{"name": "a", "visitor_id": f"v{number}"} for number in range(20)]}
-    run(pool, lambda one: one.collect(arrival(document), native.parse))
+    collected(pool, arrival(document))
     assert sum(len(batch.events) for shard in range(4) for batch in in_stream(shard)) == 20
 
 
@@ -110,14 +117,19 @@ def threads_of_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The threads in which a site was asked for in the database."""
     found: list[int] = []
     ask = sites._found
-    monkeypatch.setattr(sites, "_found", lambda where: found.append(threading.get_ident()) or ask(where))
+
+    def noted(where: Q) -> sites.KnownSite | None:
+        found.append(threading.get_ident())
+        return ask(where)
+
+    monkeypatch.setattr(sites, "_found", noted)
     return found
 
 
 def test_what_is_not_in_memory_is_asked_for_in_a_thread(
     committed: Site, pool: ThreadPoolExecutor, threads_of_queries: list[int]
 ) -> None:
-    answer = run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    answer = collected(pool, arrival(sent(committed)))
     assert answer.status == 202
     assert threads_of_queries
     assert threading.get_ident() not in threads_of_queries
@@ -129,7 +141,7 @@ def test_a_sender_without_an_id_needs_the_salt_which_is_asked_for_in_a_thread(
     warm(committed)
     visitor._salts.clear()
     document = {"site": committed.key, "events": [{"name": "a"}]}
-    assert run(pool, lambda one: one.collect(arrival(document), native.parse)).status == 202
+    assert collected(pool, arrival(document)).status == 202
 
 
 def test_nothing_waits_inside_of_never(committed: Site) -> None:
@@ -146,10 +158,15 @@ def test_a_large_body_is_read_in_a_thread(
     warm(committed)
     threads: list[int] = []
     examine = pipeline.examine
-    monkeypatch.setattr(pipeline, "examine", lambda *given: threads.append(threading.get_ident()) or examine(*given))
+
+    def noted(asked: Arrival, parse: lane.Parse) -> pipeline.Result:
+        threads.append(threading.get_ident())
+        return examine(asked, parse)
+
+    monkeypatch.setattr(pipeline, "examine", noted)
     small, large = sent(committed), sent(committed, *["a"] * 500)
     for document in (small, large):
-        assert run(pool, lambda one, document=document: one.collect(arrival(document), native.parse)).status == 202
+        assert collected(pool, arrival(document)).status == 202
     assert [thread == threading.get_ident() for thread in threads] == [True, False]
 
 
@@ -157,7 +174,7 @@ def test_without_redis_the_events_go_to_the_tables(
     committed: Site, pool: ThreadPoolExecutor, no_redis: Silence
 ) -> None:
     with no_redis():
-        answer = run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+        answer = collected(pool, arrival(sent(committed)))
     assert answer.status == 202
     assert counts() == {("stored", ""): 1}
 
@@ -181,10 +198,10 @@ def test_without_both_the_sender_keeps_them(committed: Site, no_redis: Silence) 
 
 
 def test_a_full_backlog_is_not_made_longer(committed: Site, pool: ThreadPoolExecutor, settings: Settings) -> None:
-    run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    collected(pool, arrival(sent(committed)))
     settings.INGEST_BACKLOG_BYTES = 1
     queue.door().looked_at = float("-inf")
-    assert run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse)).status == 202
+    assert collected(pool, arrival(sent(committed))).status == 202
     assert (queue.backlog(), counts()) == (1, {("stored", ""): 1})
 
 
@@ -192,7 +209,7 @@ def test_a_slow_redis_is_given_up_for_a_moment(committed: Site, pool: ThreadPool
     warm(committed)
     queue.client().client_pause(2_000, all=True)
     started = time.monotonic()
-    answer = run(pool, lambda one: one.collect(arrival(sent(committed)), native.parse))
+    answer = collected(pool, arrival(sent(committed)))
     assert answer.status == 202
     assert time.monotonic() - started < 2
     assert queue.door().away_until > started
