@@ -167,7 +167,9 @@ def _short(value: Any) -> str | None:
 
 @functools.lru_cache(maxsize=8192)  # the same in every event of a batch
 def _context_of(*values: str | None) -> Context | None:
-    found: dict[str, Any] = {name: fields.mended(value) for name, value in zip(CONTEXT, values, strict=True) if value is not None}
+    found: dict[str, Any] = {
+        name: fields.mended(value) for name, value in zip(CONTEXT, values, strict=True) if value is not None
+    }
     return Context(**found) if found else None
 
 
