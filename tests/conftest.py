@@ -4,6 +4,7 @@ import os
 import secrets
 import signal
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -202,3 +203,13 @@ def own_redis(_private_redis: str, settings: Settings) -> Iterator[redis.Redis]:
     for name, value in before.items():
         client.config_set(name, str(value))
     client.flushdb()
+    _await_file(client)
+
+
+def _await_file(client: redis.Redis) -> None:
+    """A Redis that has just been told to keep a file does not end before it has written the first one."""
+    for _ in range(500):
+        info = client.info("persistence")
+        if not info["aof_rewrite_in_progress"] and not info["aof_rewrite_scheduled"]:
+            return
+        threading.Event().wait(0.02)
