@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 
 import django
 from django.conf import settings
+from granian.rsgi import ProtocolClosed
 
 from analytics_site.child import die_with_parent
 
@@ -107,9 +108,15 @@ async def read_body(content_length: str | None, protocol: Any, limit: int) -> by
     except TimeoutError:
         seconds = settings.INGEST_BODY_SECONDS
         raise Refused(408, "timeout", f"The body took longer than {seconds} s.", {"Connection": "close"}) from None
+    except ProtocolClosed:  # nobody is left to be told
+        raise incomplete() from None
     if length is not None and len(body) < length:
-        raise Refused(400, "incomplete", "The body ends before its Content-Length.")
+        raise incomplete()
     return body
+
+
+def incomplete() -> Refused:
+    return Refused(400, "incomplete", "The body ends before its Content-Length.")
 
 
 async def _up_to(limit: int, protocol: Any) -> bytes:
