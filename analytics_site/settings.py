@@ -120,7 +120,7 @@ INGEST_MAX_BODY = 1 << 20
 INGEST_MAX_UNPACKED = 5 << 20
 INGEST_MAX_EVENTS = 500
 INGEST_SHARDS = env.integer("INGEST_SHARDS", default=1, low=1, high=64)
-INGEST_LINGER_MS = env.integer("INGEST_LINGER_MS", default=200, high=2_000)
+INGEST_LINGER_MS = env.integer("INGEST_LINGER_MS", default=100, high=2_000)
 INGEST_BATCH_EVENTS = env.integer("INGEST_BATCH_EVENTS", default=5_000, low=1, high=50_000)
 INGEST_BACKLOG_BYTES = env.integer("INGEST_BACKLOG_BYTES", default=1 << 30, low=1 << 20, high=1 << 40)
 INGEST_FSYNC = env.choice("INGEST_FSYNC", default="everysec", allowed={"always", "everysec"})

@@ -32,6 +32,7 @@ class Drain:
         self.skipped: set[int] = set()  # shards in which entries were left
         self.stopping = threading.Event()
         self.stored = 0
+        self.wrote_at = -1e9  # by time.monotonic(): long ago
         self.failures = 0
 
     def stop(self) -> None:
@@ -108,13 +109,16 @@ class Drain:
                 self._write(held, [_again(held, entry) for entry in entries])
 
     def _linger(self, held: Lease, entries: list[Entry]) -> list[Entry]:
-        """Waits a little for more: one transaction for many requests."""
-        until = time.monotonic() + settings.INGEST_LINGER_MS / 1000
+        """Takes what is there, and waits for more when the last were written a moment ago: one transaction for
+        many requests, and none of those that come seldom waits."""
+        until = self.wrote_at + settings.INGEST_LINGER_MS / 1000
         while not _is_full(entries) and not self.stopping.is_set():
             rest_ms = int((until - time.monotonic()) * 1000)
-            if rest_ms <= 0:
+            more = queue.fresh(held.shard, ENTRIES, rest_ms if rest_ms > 0 else None)
+            if not more and rest_ms <= 0:
                 break
-            entries += queue.fresh(held.shard, ENTRIES, rest_ms)
+            entries += more
+        self.wrote_at = time.monotonic()
         return entries
 
     def _write(self, held: Lease, entries: list[Entry]) -> None:

@@ -104,7 +104,7 @@ def documented_variables() -> dict[str, str]:
 
 
 def test_it_works() -> None:
-    assert Variable("INGEST_LINGER_MS", 200) in variables()
+    assert Variable("INGEST_LINGER_MS", 100) in variables()
     assert Variable("FOOTFALL_DATA", None) in variables()
     assert len(documented_variables()) > 15
 

@@ -57,10 +57,17 @@ def test_a_transaction_is_bounded(committed: Site, settings: Settings) -> None:
     assert len(rows("SELECT DISTINCT processed_at FROM ingest_event")) == 4
 
 
-def test_it_lingers_for_more(committed: Site, settings: Settings) -> None:
-    settings.INGEST_LINGER_MS = 2_000
+def test_what_comes_seldom_is_written_at_once(committed: Site, settings: Settings) -> None:
+    settings.INGEST_LINGER_MS = 60_000
+    publish(committed)
+    assert Drain().turn() == 1
+
+
+def test_soon_after_a_transaction_it_lingers_for_more(committed: Site, settings: Settings) -> None:
+    settings.INGEST_LINGER_MS = 60_000
     settings.INGEST_BATCH_EVENTS = 2
     one = Drain()
+    publish(committed)
     one.turn()
     publish(committed)
     late = threading.Timer(0.2, publish, [committed])
