@@ -73,11 +73,11 @@ def _kill_backend(target: Target, random: Random) -> None:
 
 def pause_writer(target: Target, random: Random) -> None:
     """The writer sleeps, another one takes its shard and writes, the first one wakes and finds itself replaced."""
-    ((epoch,),) = target.rows("SELECT epoch FROM ingest_shard WHERE shard = 0")
     target.send("writer", signal.SIGSTOP)
     try:
-        with second_writer(target):
-            wait_for(lambda: _has_new_owner(target, epoch), PATIENCE)
+        ((epoch,),) = target.rows("SELECT epoch FROM ingest_shard WHERE shard = 0")
+        with second_writer(target) as second:
+            wait_for(lambda: _has_new_owner(target, epoch, second), PATIENCE)
             target.send("writer", signal.SIGCONT)
             wait_for(lambda: bool(target.redis.xlen(key_of(0)) == 0), PATIENCE)
     finally:
@@ -85,22 +85,33 @@ def pause_writer(target: Target, random: Random) -> None:
 
 
 @contextlib.contextmanager
-def second_writer(target: Target) -> Iterator[None]:
+def second_writer(target: Target) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "manage.py", "write_events"]
     with (target.product.data / "log" / "second-writer.log").open("ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=target.product.environment, stdout=log, stderr=log)
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         process.wait(PATIENCE)
 
 
-def _has_new_owner(target: Target, epoch: int) -> bool:
-    """The lease ends now instead of in ten seconds: as if the first writer had slept that long."""
-    with target.postgres() as conn, contextlib.suppress(psycopg.errors.LockNotAvailable):
-        conn.execute("SET lock_timeout = '100ms'")  # it sleeps in a transaction: until that is ended for it
-        conn.execute("UPDATE ingest_shard SET until = now() WHERE shard = 0 AND epoch = %s", [epoch])
+SLEEPING = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE xact_start IS NOT NULL AND wait_event = 'ClientRead' AND pid <> pg_backend_pid()
+"""
+
+
+def _has_new_owner(target: Target, epoch: int, second: subprocess.Popen[bytes]) -> bool:
+    """As if the first writer had slept for a minute: its lease is over, and PostgreSQL has ended the transaction
+    that it fell asleep in."""
+    assert second.poll() is None, "the second writer has ended"
+    with target.postgres() as conn:
+        conn.execute("SET lock_timeout = '100ms'")
+        try:
+            conn.execute("UPDATE ingest_shard SET until = now() WHERE shard = 0 AND epoch = %s", [epoch])
+        except psycopg.errors.LockNotAvailable:
+            conn.execute(SLEEPING)
     return target.rows("SELECT epoch > %s FROM ingest_shard WHERE shard = 0", epoch) == [(True,)]
 
 
