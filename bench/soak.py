@@ -43,6 +43,11 @@ def _answered(one: Run) -> tuple[int, int]:
     return one.account.answered, len(one.account.accepted)
 
 
+def load_of(kind: str, options: argparse.Namespace) -> run.Load:
+    """Slower where several faults follow each other: all of them should meet senders at work."""
+    return run.Load(options.events, options.rate / (3 if kind == "mixed" else 1))
+
+
 def outage(target: Target, minutes: float) -> bool:
     """PostgreSQL away for MINUTES under load; prints what the senders saw and how long the rest took."""
     load = run.Load(int(OUTAGE_RATE * (minutes * 60 + 10)), OUTAGE_RATE, moment=(0.0, 0.001))
@@ -72,8 +77,7 @@ def main() -> int:
         if options.outage_minutes:
             return 0 if outage(target, options.outage_minutes) else 1
         print(HEAD)
-        load = run.Load(options.events, options.rate)
-        kept = [soak(target, kind, options.runs, options.seed, load) for kind in options.kind]
+        kept = [soak(target, kind, options.runs, options.seed, load_of(kind, options)) for kind in options.kind]
     return 0 if all(kept) else 1
 
 

@@ -41,16 +41,21 @@ class Target:
         found = supervision.processes(Path(self.state.supervisor))
         return {one.name: one.pid for one in found if one.pid}
 
+    def pid(self, name: str) -> int:
+        """Waits for one that is just being started again."""
+        wait_for(lambda: name in self.pids(), PATIENCE)
+        return self.pids()[name]
+
     def web_workers(self) -> list[int]:
         """The processes that answer requests; their parent listens and starts them again."""
-        return children(self.pids()["web"])
+        return children(self.pid("web"))
 
     def send(self, name: str, number: signal.Signals) -> None:
-        os.kill(self.pids()[name], number)
+        os.kill(self.pid(name), number)
 
     def restart(self, name: str, number: signal.Signals) -> None:
         """NUMBER to the process, which must end of it; returns when there is another."""
-        before = self.pids()[name]
+        before = self.pid(name)
         os.kill(before, number)
         wait_for(lambda: self.pids().get(name, before) != before, PATIENCE)
 
