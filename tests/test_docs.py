@@ -19,6 +19,7 @@ from ingest.event import NAMES, DropReason
 from ingest.formats import native
 from ingest.importers.line import Outcome
 from ingest.refusal import REJECTION_SENTENCES
+from tests.crash.faults import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 APPS = ("analytics_site", "ingest", "reports")
@@ -257,6 +258,11 @@ def test_the_checks_and_periodic_tasks_are_described_for_operators() -> None:
     operations = text("docs/operations.md")
     wanted = {*CHECKS, *(periodic.name for periodic in SCHEDULE)}
     assert [name for name in wanted if name not in operations] == []
+
+
+def test_every_fault_that_is_tried_is_told() -> None:
+    told = text("docs/faults.md")
+    assert [kind for kind in KINDS if kind not in told] == []
 
 
 # --- Links and paths --------------------------------------------------------------------------------------
