@@ -105,7 +105,7 @@ def test_the_lists_of_ours_count_no_choice_of_their_filters(staff: Client, shop:
             staff.get(reverse(name), {"_facets": "True"})
         counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
         assert [query for query in counts if "LIMIT" not in query] == []
-    assert len(ours) == 5
+    assert len(ours) == 6
 
 
 @pytest.mark.parametrize("page", ["index", *(page.name for page in PAGES)])
