@@ -10,7 +10,8 @@ from typing import Any
 class Account:
     """`accepted`, `rejected`, `dropped`: ids by the last answer to them. `told`: events by outcome over all
     answers. `unclear`: events of requests without an answer, or with one that promises nothing: any part of
-    them may have been taken all the same."""
+    them may have been taken all the same. `alone`: events of requests of which none was accepted; by nothing is
+    it known that these were counted already, when Redis took them and its answer was lost."""
 
     def __init__(self) -> None:
         self.sent: set[str] = set()
@@ -18,7 +19,7 @@ class Account:
         self.rejected: set[str] = set()
         self.dropped: set[str] = set()
         self.told: Counter[str] = Counter()
-        self.unclear = 0
+        self.unclear = self.alone = 0
         self.failures: Counter[str] = Counter()  # requests by status
 
     @property
@@ -47,6 +48,7 @@ class Account:
         self.rejected |= rejected
         self.dropped |= dropped
         self.accepted |= ids - rejected - dropped
+        self.alone += len(ids) if ids == rejected | dropped else 0
         self.told["rejected"] += len(rejected)
         self.told["dropped"] += len(dropped)
         self.told["accepted"] += len(ids - rejected - dropped)

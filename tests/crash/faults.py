@@ -52,6 +52,16 @@ def kill_redis(target: Target, random: Random) -> None:
     wait_for(target.has_redis, PATIENCE)
 
 
+def hang_redis(target: Target, random: Random) -> None:
+    """It sleeps, then does all that it was asked meanwhile: what was given up as lost arrives after all."""
+    target.send("redis", signal.SIGSTOP)
+    try:
+        time.sleep(random.uniform(0.5, 1.5))
+    finally:
+        target.send("redis", signal.SIGCONT)
+    wait_for(target.has_redis, PATIENCE)
+
+
 def restart_postgres(target: Target, random: Random) -> None:
     """Its fast shutdown, its immediate one (a crash, as far as its files know), or one backend killed."""
     how = random.choice([signal.SIGINT, signal.SIGQUIT, signal.SIGKILL])
@@ -158,6 +168,7 @@ KINDS: dict[str, Fault] = {
     "process kill": kill_processes,
     "redis restart": restart_redis,
     "redis kill": kill_redis,
+    "redis hang": hang_redis,
     "postgres restart": restart_postgres,
     "writer pause": pause_writer,
     "replayed stream": replay_stream,

@@ -76,7 +76,7 @@ def counted(run: Run) -> dict[str, int]:
 
 def _counts(run: Run) -> Iterator[str]:
     """What was counted as stored is what is stored. Altogether at least what the senders were told was taken, and
-    at most that and what they were told nothing of."""
+    at most that, what they were told nothing of, and once more the batches of which everything was refused."""
     counts = counted(run)
     rows = run.one("SELECT count(*) FROM ingest_event WHERE site_id = %(site)s")
     if counts.get("stored", 0) != rows:
@@ -86,8 +86,9 @@ def _counts(run: Run) -> Iterator[str]:
     received, told = sum(counts.values()), run.account.told.total()
     if received < told:
         yield f"{received} events are counted, and {told} were answered."
-    if received > told + run.account.unclear and not run.is_replayed:
-        yield f"{received} events are counted: {told} were answered, {run.account.unclear} may have come besides."
+    besides = run.account.unclear + run.account.alone
+    if received > told + besides and not run.is_replayed:
+        yield f"{received} events are counted: {told} were answered, {besides} may have come besides."
     for outcome in ("rejected", "dropped"):
         if counts.get(outcome, 0) < run.account.told[outcome]:
             yield f"{counts.get(outcome, 0)} events are counted as {outcome}, and {run.account.told[outcome]} were."
