@@ -1,5 +1,6 @@
 """What must hold after any fault, each as a question to the tables: a list of sentences, empty when it is kept."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -69,29 +70,31 @@ def _events(run: Run) -> Iterator[str]:
         yield f"The site has {of_site} events, of which {len(stored)} were sent."
 
 
-def counted(run: Run) -> dict[str, int]:
+def counted(run: Run) -> Counter[str]:
     query = "SELECT outcome, sum(events)::int FROM ingest_count WHERE site_id = %s GROUP BY 1"
-    return dict(run.target.rows(query, run.site))
+    return Counter(dict(run.target.rows(query, run.site)))
 
 
 def _counts(run: Run) -> Iterator[str]:
-    """What was counted as stored is what is stored. Altogether at least what the senders were told was taken, and
-    at most that, what they were told nothing of, and once more the batches of which everything was refused."""
-    counts = counted(run)
+    """What was counted as stored is what is stored. Of each outcome at least what the senders were told, and at
+    most that and what they were told nothing of; of refused ones once more the batches of which all was refused."""
+    counts, told, unclear = counted(run), run.account.told, run.account.unclear
     rows = run.one("SELECT count(*) FROM ingest_event WHERE site_id = %(site)s")
-    if counts.get("stored", 0) != rows:
-        yield f"{counts.get('stored', 0)} events are counted as stored, and {rows} are."
-    if counts.get("quarantined"):
+    if counts["stored"] != rows:
+        yield f"{counts['stored']} events are counted as stored, and {rows} are."
+    if counts["quarantined"]:
         yield f"{counts['quarantined']} events were set aside."
-    received, told = sum(counts.values()), run.account.told.total()
-    if received < told:
-        yield f"{received} events are counted, and {told} were answered."
-    besides = run.account.unclear + run.account.alone
-    if received > told + besides and not run.is_replayed:
-        yield f"{received} events are counted: {told} were answered, {besides} may have come besides."
+    kept = counts["stored"] + counts["duplicate"]
+    yield from _beyond("stored or duplicate", kept, told["accepted"], unclear, run)
     for outcome in ("rejected", "dropped"):
-        if counts.get(outcome, 0) < run.account.told[outcome]:
-            yield f"{counts.get(outcome, 0)} events are counted as {outcome}, and {run.account.told[outcome]} were."
+        yield from _beyond(outcome, counts[outcome], told[outcome], unclear + run.account.alone, run)
+
+
+def _beyond(outcome: str, events: int, told: int, besides: int, run: Run) -> Iterator[str]:
+    if events < told:
+        yield f"{events} events are counted as {outcome}, and {told} were told so."
+    if events > told + besides and not run.is_replayed:
+        yield f"{events} events are counted as {outcome}: {told} were told so, {besides} may have come besides."
 
 
 def _figures(run: Run) -> Iterator[str]:
