@@ -38,6 +38,10 @@ AGAIN = (
 SURELY = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
 
 
+# A batch finds its rows by their keys, each once; for a young table PostgreSQL would rather read it whole.
+BY_KEYS = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+
+
 class Written(NamedTuple):
     stored: int
     duplicates: int
@@ -53,6 +57,7 @@ def write(batches: list[Batch], inside: Callable[[psycopg.Connection], None] | N
         try:
             with conn.transaction():
                 conn.execute(SURELY)
+                conn.execute(BY_KEYS)
                 if inside is not None:
                     inside(conn)
                 return _write(conn, batches)

@@ -102,7 +102,12 @@ def parameters(query: str | None) -> dict[str, str]:
 def kept_query(query: str | None, allowed: tuple[str, ...] = ()) -> str | None:
     """As much of the query as is stored with an event: enough to find its source again, and what the site ALLOWED
     (names in lower case), scrubbed."""
-    return urlencode(_kept(query, allowed)) or None if query else None
+    return _kept_as_query(query, allowed) if query else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _kept_as_query(query: str, allowed: tuple[str, ...]) -> str | None:
+    return urlencode(_kept(query, allowed)) or None
 
 
 LINKS = {"outbound", "download"}  # events that tell an address as their label and as a property

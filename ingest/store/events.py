@@ -45,9 +45,11 @@ def id_of(item: Placed) -> Id:
 # Each day by its name, and not a word of `ts`: of a young day, whose figures PostgreSQL has not gathered yet, it would
 # take the index of (site_id, ts) to be the better one, and read all that the site has in that day for each id.
 FIND = """
-SELECT e.site_id, e.id, e.received_at FROM {day} e
-JOIN unnest(%(sites)s::bigint[], %(ids)s::uuid[]) AS sought(site_id, id)
-  ON e.site_id = sought.site_id AND e.id = sought.id
+WITH sought AS MATERIALIZED (SELECT * FROM unnest(%s::bigint[], %s::uuid[]) AS given(site_id, id))
+{in_days}
+"""
+IN_DAY = """
+SELECT e.site_id, e.id, e.received_at FROM {day} e JOIN sought ON e.site_id = sought.site_id AND e.id = sought.id
 """
 LOCK = "SELECT pg_advisory_xact_lock(%s, bucket) FROM unnest(%s::int[]) AS bucket"
 
@@ -78,16 +80,17 @@ def _find(conn: psycopg.Connection, items: list[Placed], back: timedelta, ahead:
     days = [day for day in partitions.existing(conn) if start.date() <= day <= end.date()]
     if not days:
         return {}
-    values = {
-        "sites": copying.array([item.site.id for item in items]),
-        "ids": copying.array([item.event.id for item in items]),
-    }
-    found = plain.fetch(conn, sql.SQL("UNION ALL").join(map(_find_in, sorted(days))), values)
+    values = copying.array([item.site.id for item in items]), copying.array([item.event.id for item in items])
+    found = plain.fetch(conn, find_in(days), values)
     return {(site, id_.int): arrived for site, id_, arrived in found}
 
 
-def _find_in(day: date) -> sql.Composed:
-    return sql.SQL(FIND).format(day=sql.Identifier(partitions.name_of(day)))
+def find_in(days: Iterable[date]) -> sql.Composed:
+    """FIND over these days."""
+    tables = [sql.Identifier(partitions.name_of(day)) for day in sorted(days)]
+    return sql.SQL(FIND).format(
+        in_days=sql.SQL("UNION ALL").join(sql.SQL(IN_DAY).format(day=table) for table in tables)
+    )
 
 
 COPY = copying.into("ingest_event", COLUMNS)

@@ -20,7 +20,7 @@ def test_a_day_without_statistics_is_searched_by_ids(db: None) -> None:
     conn, today = writer.connected(), datetime.now(UTC).date()
     midnight = datetime(today.year, today.month, today.day, tzinfo=UTC)
     conn.execute(sql.SQL(FILL).format(day=sql.Identifier(partitions.name_of(today))), {"at": midnight})
-    sought = {"sites": copying.array([1] * 2000), "ids": copying.array([uuid.uuid4() for _ in range(2000)])}
-    plan = plain.fetch(conn, sql.SQL("EXPLAIN ") + events._find_in(today), sought)
+    sought = copying.array([1] * 2000), copying.array([uuid.uuid4() for _ in range(2000)])
+    plan = plain.fetch(conn, sql.SQL("EXPLAIN ") + events.find_in([today]), sought)
     said = "\n".join(line for (line,) in plan)
     assert "_ts_idx" not in said
