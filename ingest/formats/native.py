@@ -158,11 +158,8 @@ def _skew(said: float, clock: Clock) -> float:
 
 
 def _context(raw: dict[str, Any]) -> Context | None:
-    return _context_of(*[_short(raw.get(name)) for name in CONTEXT])
-
-
-def _short(value: Any) -> str | None:
-    return value[:SHORT_MAX] if isinstance(value, str) else None
+    said = [value[:SHORT_MAX] if isinstance(value := raw.get(name), str) else None for name in CONTEXT]
+    return _context_of(*said)
 
 
 @functools.lru_cache(maxsize=8192)  # the same in every event of a batch

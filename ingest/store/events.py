@@ -1,5 +1,6 @@
 """`ingest_event`: which events are stored already, and COPY of those that are not."""
 
+import functools
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
@@ -97,10 +98,11 @@ COPY = copying.into("ingest_event", COLUMNS)
 
 
 def insert(conn: psycopg.Connection, items: Iterable[Placed], now: datetime) -> None:
-    copying.rows(conn, COPY, [copying.line(_row(item, now)) for item in items])
+    processed_at = now.isoformat()
+    copying.rows(conn, COPY, [copying.line(_row(item, processed_at)) for item in items])
 
 
-def _row(item: Placed, now: datetime) -> tuple[object, ...]:
+def _row(item: Placed, processed_at: str) -> tuple[object, ...]:
     event, batch = item.event, item.batch
     return (
         item.site.id, event.id, item.ts, _moment(event.sent_ts), item.session_id, event.visitor_id,
@@ -109,8 +111,13 @@ def _row(item: Placed, now: datetime) -> tuple[object, ...]:
         source.external(event.referrer, event.hostname),
         msgspec.json.encode(event.properties).decode() if event.properties else None,
         event.value, event.currency, event.user_id, event.engaged_ms, event.scroll,
-        batch.batch_id, event.correlation_id, _moment(batch.received_at), now,
+        batch.batch_id, event.correlation_id, _arrived(batch.received_at), processed_at,
     )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1024)  # the same for all of a request
+def _arrived(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
 def _moment(seconds: float | None) -> datetime | None:
