@@ -197,10 +197,12 @@ def main() -> None:
     wait_until_stored(site, before + accepted * given.batch, 120)
     whole, last, events = time.perf_counter() - began, used(who), stored(site) - before
     report(load, given.batch, answered, whole, events)
-    print(f"{'process':10s} {'us CPU/event':>12s} {'cores':>6s} {'MB':>6s}")
+    print(f"{'process':10s} {'us CPU/event':>12s} {'cores':>6s} {'MB before':>9s} {'MB after':>8s}")
     for role in sorted(set(who.values()), key=lambda role: first.cpu[role] - last.cpu[role]):
-        seconds, memory = last.cpu[role] - first.cpu[role], last.memory[role] / 1e6
-        print(f"{role:10s} {seconds / max(1, events) * 1e6:12.1f} {seconds / whole:6.2f} {memory:6.0f}")
+        seconds = last.cpu[role] - first.cpu[role]
+        before_mb, after_mb = first.memory[role] / 1e6, last.memory[role] / 1e6
+        per_event = seconds / max(1, events) * 1e6
+        print(f"{role:10s} {per_event:12.1f} {seconds / whole:6.2f} {before_mb:9.0f} {after_mb:8.0f}")
 
 
 def report(load: Load, batch: int, answered: float, whole: float, events: int) -> None:
