@@ -7,9 +7,10 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 
-from ingest.enrich import geo
+from ingest.enrich import geo, scrub
 from ingest.models import Shield, Site
 from ingest.rules import NO_RULES, Rule, Rules, normal
+from ingest.webaddress import host_of, path_of
 
 __all__ = ["compiled", "normal", "of_site", "tested"]
 
@@ -50,20 +51,24 @@ def _covers(shield: Shield, subject: str | None) -> bool:
 
 
 def _subjects(text: str) -> dict[str, str | None]:
-    """What TEXT may be, by the kinds of rules that speak of it."""
+    """What TEXT may be, by the kinds of rules that speak of it, in the form in which the door asks."""
     if _is_address(text):
         return {Kind.ADDRESS: text, Kind.COUNTRY: geo.locate(text).country}
     if len(text) == 2 and text.isalpha():
         return {Kind.COUNTRY: text}
     if text.startswith("/"):
-        return {Kind.PATH: text.partition("?")[0].partition("#")[0]}
+        return {Kind.PATH: _path(text.partition("?")[0].partition("#")[0])}
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
-        host = parts.hostname
+        host = host_of(parts.hostname or "")
     except ValueError:
         return {}
-    path = (parts.path or "/") if "/" in text else None
+    path = _path(parts.path or "/") if "/" in text else None
     return {Kind.HOST: host, Kind.REFERRER: host, Kind.PATH: path}
+
+
+def _path(written: str) -> str:
+    return scrub.scrubbed(path_of(written))
 
 
 def _is_address(text: str) -> bool:

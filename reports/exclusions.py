@@ -9,6 +9,7 @@ from ingest.enrich import geo, source
 from ingest.models import Shield, Site
 from ingest.shields_past import NotKept, Preview, TooLong
 from ingest.sites import KnownSite
+from ingest.webaddress import host_of
 from reports import countries, formats, ledger
 from reports.asking import TROUBLE
 from reports.ledger import Hits
@@ -78,7 +79,7 @@ def _host(text: str) -> str | None:
     if text.startswith("/") or "." not in text:
         return None
     try:
-        return urlsplit(text if "://" in text else f"https://{text}").hostname
+        return host_of(urlsplit(text if "://" in text else f"https://{text}").hostname or "") or None
     except ValueError:
         return None
 

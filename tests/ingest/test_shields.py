@@ -315,6 +315,20 @@ def test_it_tells_which_rules_would_drop_something(listed: Site, text: str, kind
     assert [shield.kind for shield in shields.tested(listed, text)] == kinds
 
 
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("/stra%C3%9Fe", ["path"]),
+        ("https://xn--mnchen-3ya.example/stra%C3%9fe", ["host", "path"]),
+        ("/an/jo@mail.example", ["path"]),
+    ],
+)
+def test_it_takes_an_address_as_a_browser_shows_it(site: Site, text: str, kinds: list[str]) -> None:
+    for kind, value in [("host", "münchen.example"), ("path", "/straße"), ("path", "/an/[email]")]:
+        rule(site, kind, value)
+    assert [shield.kind for shield in shields.tested(site, text)] == kinds
+
+
 def test_a_rule_that_is_off_would_drop_nothing(listed: Site) -> None:
     Shield.objects.update(is_active=False)
     assert shields.tested(listed, "/admin/x") == []

@@ -213,6 +213,12 @@ def test_what_else_keeps_it_from_being_counted_is_told(site: Site) -> None:
     ]
 
 
+def test_an_allowed_host_is_known_in_either_script(site: Site) -> None:
+    site.allowed_hosts = ["münchen.example"]
+    site.save()
+    assert not exclusions.judged(site, "https://xn--mnchen-3ya.example/")["is_dropped"]
+
+
 def test_an_addresss_country_is_told(site: Site) -> None:
     assert exclusions.judged(site, "8.8.8.8")["place"] == " It is in United States."
 
