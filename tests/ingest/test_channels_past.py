@@ -107,6 +107,12 @@ def test_days_are_those_of_the_sites_zone(site: Site) -> None:
     assert acquired() == [("Direct", "Direct"), ("Direct", "Email")]
 
 
+@pytest.mark.parametrize("day", ["2026-99-01", "soon", "9999-12-31", "0001-01-01"])
+def test_a_day_that_cannot_be_is_named(site: Site, day: str) -> None:
+    with pytest.raises(CommandError, match=f"--to: {day}: (is no day|must be from)"):
+        recompute(site, "--to", day)
+
+
 def test_it_goes_through_many_in_blocks(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels_past, "SESSIONS", 2)
     at = time.time() - 60

@@ -1,6 +1,7 @@
 """Finds the source and channel of stored sessions again."""
 
 import sys
+from argparse import ArgumentTypeError
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -47,7 +48,13 @@ class Command(BaseCommand):
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text)
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(f"{text[:20]}: is no day. Write it as 2026-11-01.") from None
+    if not FIRST.date() <= day < LAST.date():
+        raise ArgumentTypeError(f"{day}: must be from {FIRST.date()} to {LAST.date() - timedelta(days=1)}.")
+    return day
 
 
 def _range(site: KnownSite, first: date | None, last: date | None) -> tuple[datetime, datetime]:
