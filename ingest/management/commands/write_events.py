@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ingest import keeping
+from ingest import garbage, keeping
 from ingest.drain import Drain
 
 
@@ -17,6 +17,7 @@ class Command(BaseCommand):
             keeping.check()
         except keeping.Unfit as error:
             raise CommandError(str(error)) from error
+        garbage.search_seldom()
         drain = Drain()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: drain.stop())
