@@ -26,7 +26,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "analytics_site.settings")
 django.setup()
 
 from analytics_site.wsgi import Handler  # noqa: E402  the settings come first
-from ingest import arrivals, keeping, script  # noqa: E402
+from ingest import arrivals, garbage, keeping, script  # noqa: E402
 from ingest.body import too_large  # noqa: E402
 from ingest.formats import native  # noqa: E402
 from ingest.lane import Lane  # noqa: E402
@@ -48,6 +48,7 @@ class Application:
         self.django_pool = ThreadPoolExecutor(DJANGO_THREADS, "django")
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        garbage.search_seldom()
         die_with_parent()  # a worker must not outlive a server that was killed
         try:
             keeping.check()

@@ -1,15 +1,16 @@
 """Where an event's time goes, stage by stage, in one process: `python bench/stages.py [events]`.
 
 Needs the databases of the running product (or DATABASE_URL and REDIS_URL) and makes a site of its own, which it deletes
-at the end. Prints for requests of one and of ten events what each stage of the door costs, and for blocks of 5,000 events
-what each stage of the writer costs itself and waits for PostgreSQL. Without HTTP; `bench/ingest.py` has the whole road.
+at the end. Prints for requests of one and of ten events what each stage of the door costs, and for blocks of 5,000
+events what each stage of the writer costs itself and waits for PostgreSQL. Without HTTP; `bench/ingest.py` has the whole
+road.
 """
 
 import functools
 import os
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,14 @@ django.setup()
 
 from bench.ingest import template
 from bench.writer import batches, forget
-from ingest import arrivals, body, pipeline, queue, writer
+from ingest import arrivals, body, garbage, pipeline, queue, writer
 from ingest.event import Batch
 from ingest.formats import native
 from ingest.models import Site
 from ingest.store import events, ledger, marks, sessions, visitors
 
 REQUESTS, BLOCK = 3_000, 5_000
+Seconds = defaultdict[str, float]
 
 
 def door(site: Site, size: int) -> None:
@@ -74,8 +76,8 @@ WRITING: list[tuple[str, Any, str]] = [
 
 
 def writing(site: Site, count: int) -> None:
-    own: Counter[str] = Counter()
-    whole: Counter[str] = Counter()
+    own: Seconds = defaultdict(float)
+    whole: Seconds = defaultdict(float)
     before = [(place, name, getattr(place, name)) for _, place, name in WRITING]
     for label, place, name in WRITING:
         setattr(place, name, timed(getattr(place, name), label, own, whole))
@@ -90,26 +92,27 @@ def writing(site: Site, count: int) -> None:
     for place, name, function in before:
         setattr(place, name, function)
     print(f"the writer, blocks of {BLOCK:,} events, ten of each session")
-    for label, taken in whole.most_common():
+    for label, taken in sorted(whole.items(), key=lambda one: -one[1]):
         waits = max(0.0, taken - own[label])
         print(f"  {label:40s} {own[label] / count * 1e6:8.1f} us an event, waits {waits / count * 1e6:5.1f} us")
     print(f"  {'all':40s} {cpu / count * 1e6:8.1f} us an event, waits {(seconds - cpu) / count * 1e6:5.1f} us")
 
 
-def timed(function: Callable[..., Any], label: str, own: Counter[str], whole: Counter[str]) -> Callable[..., Any]:
+def timed(function: Callable[..., Any], label: str, own: Seconds, whole: Seconds) -> Callable[..., Any]:
     @functools.wraps(function)
     def work(*args: Any, **kwargs: Any) -> Any:
         started, wall = time.process_time(), time.perf_counter()
         try:
             return function(*args, **kwargs)
         finally:
-            own[label] += time.process_time() - started  # type: ignore[assignment]  counts seconds
-            whole[label] += time.perf_counter() - wall  # type: ignore[assignment]
+            own[label] += time.process_time() - started
+            whole[label] += time.perf_counter() - wall
 
     return work
 
 
 def main() -> None:
+    garbage.search_seldom()  # as the processes do
     site = Site.objects.create(name="Bench", domain="bench.example.com")
     try:
         for size in (1, 10):
