@@ -82,7 +82,7 @@ class DropReason(enum.StrEnum):
 
 
 DROP_SENTENCES = {
-    DropReason.BOT: "The user agent is a crawler, a monitor or a script.",
+    DropReason.BOT: "The user agent is a crawler, a monitor, a preview, or nothing that is known.",
     DropReason.PREFETCH: "The browser loaded the page ahead of time; nobody has seen it.",
     DropReason.DO_NOT_TRACK: "The browser asks not to be tracked, and the site honours that.",
     DropReason.SITE_PAUSED: "The site's owner has paused collecting.",

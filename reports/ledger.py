@@ -14,7 +14,7 @@ from reports.queries.query import Bucket, Period
 from reports.queries.run import rows
 
 UNCOUNTED = ("dropped", "rejected", "quarantined")
-MOST_BOTS, MOST_SAMPLES = 60, 20
+MOST_BOTS, MOST_SAMPLES = 10, 20  # bots of each kind, samples of each reason
 
 STEPS = sql.SQL("""
 SELECT width_bucket(hour, %(starts)s::timestamptz[]) - 1, outcome, reason, sum(events)::bigint
@@ -25,9 +25,12 @@ SELECT coalesce(sum(events), 0)::bigint FROM ingest_count
 WHERE site_id = %(site)s AND hour >= %(start)s AND hour < %(end)s AND outcome = ANY(%(outcomes)s)
 """)
 BOTS = sql.SQL("""
-SELECT kind, name, sum(events)::bigint AS events FROM ingest_bot_count
-WHERE site_id = %(site)s AND hour >= %(start)s AND hour < %(end)s
-GROUP BY kind, name ORDER BY events DESC, kind, name LIMIT %(most)s
+SELECT kind, name, events, of_kind FROM (
+    SELECT kind, name, sum(events)::bigint AS events, sum(sum(events)) OVER (PARTITION BY kind)::bigint AS of_kind,
+           row_number() OVER (PARTITION BY kind ORDER BY sum(events) DESC, name) AS place
+    FROM ingest_bot_count WHERE site_id = %(site)s AND hour >= %(start)s AND hour < %(end)s GROUP BY kind, name
+) ranked
+WHERE place <= %(most)s ORDER BY events DESC, kind, name
 """)
 HITS = sql.SQL("""
 SELECT shield_id, sum(events)::bigint, max(hour) FROM ingest_shield_hit
@@ -49,9 +52,12 @@ class Line(NamedTuple):
 
 
 class Bots(NamedTuple):
+    """One bot; `of_kind` are the events of all bots of its kind, those that are not listed included."""
+
     kind: str
     name: str
     events: int
+    of_kind: int
 
 
 class Hits(NamedTuple):
@@ -86,7 +92,7 @@ def uncounted(site_id: int, period: Period) -> int:
 
 
 def bots(site_id: int, period: Period) -> list[Bots]:
-    """Most first; the rarest are left out where there are very many."""
+    """Most first, the MOST_BOTS of each kind: a site meets hundreds."""
     values = {**_between(site_id, period.start, period.end), "most": MOST_BOTS}
     return [Bots(*found) for found in rows(BOTS, values)]
 

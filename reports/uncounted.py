@@ -16,7 +16,7 @@ from reports import charts, controls, formats, ledger, overview, panels, realtim
 from reports.asking import TROUBLE
 from reports.book import CHOICES, LABELS, OUTCOMES, Ledger, Outcome, counted, why
 from reports.ledger import Bots
-from reports.queries import buckets
+from reports.queries import buckets, periods
 from reports.words import of_shield
 
 BOT_KINDS = {
@@ -205,7 +205,7 @@ def _samples(book: Ledger) -> dict[str, Any] | None:
 def _group(kind: str, names: Sequence[Bots], largest: int) -> dict[str, Any]:
     return {
         "label": BOT_KINDS.get(kind, kind),
-        "value": formats.count(sum(one.events for one in names)),
+        "value": formats.count(names[0].of_kind),
         "rows": [
             {"label": one.name, "value": formats.count(one.events), "bar": panels.bar(one.events, largest)}
             for one in names
@@ -219,7 +219,7 @@ def bot_groups(found: Sequence[Bots]) -> list[dict[str, Any]]:
     kinds: dict[str, list[Bots]] = {}
     for one in found:
         kinds.setdefault(one.kind, []).append(one)
-    ranked = sorted(kinds.items(), key=lambda entry: (entry[0] != AI, -sum(one.events for one in entry[1])))
+    ranked = sorted(kinds.items(), key=lambda entry: (entry[0] != AI, -entry[1][0].of_kind))
     largest = max((one.events for one in found), default=0)
     return [_group(kind, names, largest) for kind, names in ranked]
 
@@ -261,11 +261,12 @@ def _rules(book: Ledger) -> dict[str, Any] | None:
 
 def _hours(book: Ledger) -> str:
     """Where the zone's days do not begin with an hour of UTC, from when on they are counted."""
-    start = book.asked.query.period.start
-    if not start.minute:
+    period = book.asked.query.period
+    if not period.start.minute:
         return ""
-    begins = (start + timedelta(hours=1)).replace(minute=0).astimezone(book.asked.query.period.zone)
-    return f"Counted by hours of UTC, so a day begins at {formats.clock(begins)}"
+    begins = (period.start + timedelta(hours=1)).replace(minute=0).astimezone(period.zone)
+    what = "this period" if period.kind == periods.ROLLING else "a day"
+    return f"Counted by hours of UTC, so {what} begins at {formats.clock(begins)}"
 
 
 def _details(book: Ledger) -> dict[str, Any]:

@@ -74,12 +74,20 @@ def test_what_was_stored_or_repeated_is_not_uncounted(site: Site) -> None:
     assert ledger.uncounted(site.pk, around_now()) == 3
 
 
-def test_bots_come_most_first_and_only_so_many(site: Site) -> None:
+def test_bots_come_most_first_and_only_so_many_of_a_kind(site: Site) -> None:
     for number in range(ledger.MOST_BOTS + 1):
-        bot(site, "search", f"Bot {number:02d}", number + 1)
+        bot(site, "search", f"bot {number:02d}", number + 2)
+    bot(site, "ai-crawler", "gptbot", 1)
     found = ledger.bots(site.pk, around_now())
-    assert found[0] == Bots("search", f"Bot {ledger.MOST_BOTS:02d}", ledger.MOST_BOTS + 1)
-    assert len(found) == ledger.MOST_BOTS
+    most = [f"bot {number:02d}" for number in range(ledger.MOST_BOTS, 0, -1)]
+    assert [one.name for one in found] == [*most, "gptbot"]
+
+
+def test_a_kind_of_bots_has_the_events_of_those_that_are_not_listed_too(site: Site) -> None:
+    for number in range(ledger.MOST_BOTS + 5):
+        bot(site, "search", f"bot {number:02d}", 2)
+    found = ledger.bots(site.pk, around_now())
+    assert set(found) == {Bots("search", f"bot {number:02d}", 2, 30) for number in range(ledger.MOST_BOTS)}
 
 
 def test_hits_of_a_rule_are_added_up_and_say_when_the_last_was(site: Site) -> None:

@@ -49,7 +49,7 @@ def test_it_works(people: Cast) -> None:
     some_of_each(people.site)
     text = page(people)
     assert "15,000 received = 1,000 stored + 2,000 repeated + 3,000 dropped + 4,000 rejected + 5,000 set aside" in text
-    assert "The user agent is a crawler, a monitor or a script." in text
+    assert "The user agent is a crawler, a monitor, a preview, or nothing that is known." in text
 
 
 # --- The equation and the graph ---------------------------------------------------------------------------
@@ -107,6 +107,13 @@ def test_a_zone_off_by_half_an_hour_says_when_its_days_begin(site: Site) -> None
     assert uncounted.context(asked(site))["hours"] == ""
     site.timezone = "Asia/Kolkata"
     assert uncounted.context(asked(site))["hours"] == "Counted by hours of UTC, so a day begins at 00:30"
+
+
+def test_it_says_when_the_last_24_hours_begin_in_such_a_zone(site: Site) -> None:
+    site.timezone = "Asia/Kolkata"
+    moment = NOW.replace(hour=9, minute=50)  # 15:20 there
+    told = uncounted.context(asked(site, "period=24h", now=moment))["hours"]
+    assert told == "Counted by hours of UTC, so this period begins at 16:30"
 
 
 # --- Reasons ----------------------------------------------------------------------------------------------
@@ -193,10 +200,11 @@ def test_who_may_only_view_sees_reasons_and_bots_but_no_sample_and_no_rule(peopl
 
 
 def test_ai_crawlers_stand_apart_and_first() -> None:
-    found = [Bots("search", "Googlebot", 9), Bots("ai-crawler", "GPTBot", 4), Bots("ai-crawler", "ClaudeBot", 2)]
+    ai = [Bots("ai-crawler", "gptbot", 4, 6), Bots("ai-crawler", "claudebot", 2, 6)]
+    found = [Bots("search", "googlebot", 9, 9), *ai]
     groups = uncounted.bot_groups(found)
     assert [(group["label"], group["value"]) for group in groups] == [("AI crawlers", "6"), ("Search engines", "9")]
-    assert [row["label"] for row in groups[0]["rows"]] == ["GPTBot", "ClaudeBot"]
+    assert [row["label"] for row in groups[0]["rows"]] == ["gptbot", "claudebot"]
 
 
 def test_every_kind_of_bot_has_its_words_and_no_other() -> None:
@@ -204,7 +212,7 @@ def test_every_kind_of_bot_has_its_words_and_no_other() -> None:
 
 
 def test_a_bot_without_a_name_is_counted_by_its_kind_alone() -> None:
-    [group] = uncounted.bot_groups([Bots("other", "other", 3), Bots("other", "", 1)])
+    [group] = uncounted.bot_groups([Bots("other", "other", 3, 4), Bots("other", "", 1, 4)])
     assert (group["label"], group["value"], group["rows"]) == ("Other bots", "4", [])
 
 
