@@ -2,8 +2,8 @@
 
 Needs the databases of the running product (or DATABASE_URL and REDIS_URL) and makes a site of its own, which it deletes
 at the end. Prints for requests of one and of ten events what each stage of the door costs, and for blocks of 5,000
-events what each stage of the writer costs itself and waits for PostgreSQL. Without HTTP; `bench/ingest.py` has the whole
-road.
+events what each stage of the writer costs itself and waits for PostgreSQL. Without HTTP; `bench/ingest.py` has the
+whole road.
 """
 
 import functools
