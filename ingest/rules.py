@@ -12,9 +12,9 @@ from typing import NamedTuple, Protocol
 
 from django.core.exceptions import ValidationError
 
-from ingest.webaddress import host_of, path_of
+from ingest.webaddress import HOST_MAX, host_of, path_of
 
-VALUE_MAX, HOST_MAX = 300, 253
+VALUE_MAX = 300
 # More would be another product: who blocks a data centre blocks its ranges, not its addresses.
 MOST = 500
 

@@ -10,13 +10,17 @@ import unicodedata
 
 ESCAPES = re.compile(r"(?<!%)(?<!%[0-9A-Fa-f])(?:%[0-9A-Fa-f]{2})+")  # not behind a % that stands for itself
 ESCAPE = re.compile(r"(%[0-9A-F]{2})")
+HOST_MAX = 253  # characters; what is longer is no host and is left as it is
+# Marks on one letter: UAX #15 lets texts have 30. A sender may write thousands, and to put them in order takes the
+# square of their number.
+MARKS_MAX = 30
 UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")  # RFC 3986, 2.3
 
 
 def host_of(written: str) -> str:
     """Of a host without its port. One whose punycode says nothing that could be a name stays as it is."""
     host = written.lower().rstrip(".")
-    if host.isascii() and "xn--" not in host:
+    if len(host) > HOST_MAX or (host.isascii() and "xn--" not in host):
         return host
     return ".".join(_label(label) for label in unicodedata.normalize("NFC", host).lower().split("."))
 
@@ -40,9 +44,21 @@ def path_of(written: str) -> str:
         return written.replace(" ", "%20")
     decoded = ESCAPES.sub(_decoded, written.replace(" ", "%20"))
     # Piece by piece: an accent behind %2C would be put on the C.
-    return "".join(
-        piece if ESCAPE.fullmatch(piece) else unicodedata.normalize("NFC", piece) for piece in ESCAPE.split(decoded)
-    )
+    return "".join(piece if ESCAPE.fullmatch(piece) else _composed(piece) for piece in ESCAPE.split(decoded))
+
+
+def _composed(text: str) -> str:
+    return text if text.isascii() or _is_piled(text) else unicodedata.normalize("NFC", text)
+
+
+def _is_piled(text: str) -> bool:
+    """Whether a letter bears more marks than any language writes."""
+    marks = 0
+    for sign in text:
+        marks = marks + 1 if unicodedata.combining(sign) else 0
+        if marks > MARKS_MAX:
+            return True
+    return False
 
 
 def _decoded(escapes: re.Match[str]) -> str:

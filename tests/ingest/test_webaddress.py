@@ -1,6 +1,8 @@
 """One page is one row, however its address is written."""
 
 import re
+import time
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -11,7 +13,7 @@ from ingest import rules
 from ingest.enrich import source
 from ingest.models import Site
 from ingest.sites import KnownSite
-from ingest.webaddress import host_of, path_of
+from ingest.webaddress import HOST_MAX, MARKS_MAX, host_of, path_of
 
 
 def test_it_works() -> None:
@@ -135,3 +137,24 @@ def test_a_site_with_a_name_of_its_own_script_refers_nobody_to_itself(referrer: 
 )
 def test_a_rule_is_kept_in_the_form_of_what_it_is_compared_with(kind: str, value: str, form: str) -> None:
     assert rules.NORMAL[kind](value) == form
+
+
+# --- What a sender may pile up ----------------------------------------------------------------------------
+
+PILE = "a" + "\u0301\u0316" * 2_000  # in an order that composing would have to mend
+
+
+@pytest.mark.parametrize("form", [path_of, host_of])
+def test_a_pile_of_marks_costs_no_time(form: Callable[[str], str]) -> None:
+    started = time.process_time()
+    assert [form(f"/{PILE}") for _ in range(50)] == [f"/{PILE}"] * 50
+    assert time.process_time() - started < 0.3
+
+
+def test_as_many_marks_as_a_language_may_write_are_composed() -> None:
+    assert path_of("/e" + "\u0301" * MARKS_MAX) == "/é" + "\u0301" * (MARKS_MAX - 1)
+    assert path_of("/e" + "\u0301" * (MARKS_MAX + 1)) == "/e" + "\u0301" * (MARKS_MAX + 1)
+
+
+def test_what_is_too_long_for_a_host_stays_as_it_is() -> None:
+    assert host_of("xn--" + "a" * HOST_MAX) == "xn--" + "a" * HOST_MAX
