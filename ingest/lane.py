@@ -12,10 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import redis
 import redis.asyncio
-from django.conf import settings
 from django.db import close_old_connections
 
-from ingest import pipeline, queue, waiting
+from ingest import body, pipeline, queue, waiting
 from ingest.event import Batch
 from ingest.formats import Envelope
 from ingest.pipeline import Answer, Result
@@ -39,7 +38,7 @@ class Lane:
         """As `pipeline.collect`."""
         try:
             result = await self._examine(arrival, parse)
-            await self._keep(result.batch, len(arrival.body))
+            await self._keep(result.batch, _size(arrival, result.batch))
         except Refused as refusal:
             return pipeline.refused(refusal)
         return pipeline.accepted(result)
@@ -49,7 +48,7 @@ class Lane:
 
     async def _examine(self, arrival: Arrival, parse: Parse) -> Result:
         work = functools.partial(pipeline.examine, arrival, parse)
-        if len(arrival.body) <= SMALL_BYTES:
+        if _is_small(arrival):
             try:
                 return waiting.never(work)
             except waiting.WouldWait:
@@ -68,6 +67,20 @@ class Lane:
         return await asyncio.get_running_loop().run_in_executor(self.pool, _with_connection, work)
 
 
+def _is_packed(arrival: Arrival) -> bool:
+    return arrival.body.startswith(body.GZIP)
+
+
+def _is_small(arrival: Arrival) -> bool:
+    """A packed body is a thousand times as large as it looks, if its sender wants."""
+    return len(arrival.body) <= SMALL_BYTES and not _is_packed(arrival)
+
+
+def _size(arrival: Arrival, batch: Batch) -> int:
+    """About how many bytes the batch takes in the stream."""
+    return queue.size_of(batch) if _is_packed(arrival) else len(arrival.body)
+
+
 def _with_connection(work: Callable[[], T]) -> T:
     close_old_connections()  # one that the server has ended is not asked again
     return work()
@@ -75,7 +88,7 @@ def _with_connection(work: Callable[[], T]) -> T:
 
 class _Waiting(NamedTuple):
     batch: Batch
-    size: int  # bytes of its request, about what it takes in the stream
+    size: int  # about how many bytes it takes in the stream
     done: asyncio.Future[None]
 
 
@@ -154,7 +167,7 @@ class Publisher:
     def _connected(self) -> redis.asyncio.Redis:
         if self._client is None:
             self._client = redis.asyncio.Redis.from_url(
-                settings.REDIS_URL,
+                queue.url(),
                 socket_timeout=queue.TIMEOUT_SECONDS,
                 socket_connect_timeout=queue.TIMEOUT_SECONDS,
                 retry=None,

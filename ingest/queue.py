@@ -85,7 +85,7 @@ def away(error: redis.RedisError) -> Away:
 def client() -> redis.Redis:
     """One pool a process. A short limit, since a request waits for it, and no retries: there is another road."""
     return redis.Redis.from_url(
-        _url(), socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=None
+        url(), socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS, retry=None
     )
 
 
@@ -93,10 +93,11 @@ def client() -> redis.Redis:
 def reader() -> redis.Redis:
     """The writer's own connection: it waits for entries, so its limit is longer than its wait. No retries: when
     an answer is lost the entries in it were read, and what was read must be claimed before anything new."""
-    return redis.Redis.from_url(_url(), socket_timeout=10, socket_connect_timeout=5, retry=None)
+    return redis.Redis.from_url(url(), socket_timeout=10, socket_connect_timeout=5, retry=None)
 
 
-def _url() -> str:
+def url() -> str:
+    """Of the stream's Redis. Raises redis.ConnectionError when there is none."""
     if not settings.REDIS_URL:
         raise redis.ConnectionError("Redis is not running. Start it with bin/up, or set REDIS_URL.")
     return settings.REDIS_URL
@@ -142,6 +143,11 @@ def entries_of(batches: list[Batch]) -> dict[str, Fields]:
 def _listed(encoded: list[bytes]) -> bytes:
     """A msgpack array (its 16-bit form) of what is encoded already."""
     return b"".join([b"\xdc", len(encoded).to_bytes(2, "big"), *encoded])
+
+
+def size_of(batch: Batch) -> int:
+    """In bytes, as it is encoded."""
+    return len(_encode(batch))
 
 
 def stream_keys() -> list[str]:

@@ -1,6 +1,8 @@
 """The lane on a real Redis: answers as `collect` does, many requests in one entry, and no waiting in the loop."""
 
 import asyncio
+import gzip
+import json
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -17,6 +19,7 @@ from pytest_django import Settings
 
 from ingest import lane, pipeline, queue, sites, waiting
 from ingest.enrich import visitor
+from ingest.event import Batch
 from ingest.formats import native
 from ingest.lane import Lane
 from ingest.models import Site
@@ -153,7 +156,7 @@ def test_nothing_waits_inside_of_never(committed: Site) -> None:
     assert sites.by_key(committed.key) is not None
 
 
-def test_a_large_body_is_read_in_a_thread(
+def test_a_large_or_packed_body_is_read_in_a_thread(
     committed: Site, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm(committed)
@@ -165,10 +168,27 @@ def test_a_large_body_is_read_in_a_thread(
         return examine(asked, parse)
 
     monkeypatch.setattr(pipeline, "examine", noted)
-    small, large = sent(committed), sent(committed, *["a"] * 500)
-    for document in (small, large):
-        assert collected(pool, arrival(document)).status == 202
-    assert [thread == threading.get_ident() for thread in threads] == [True, False]
+    small, large = json.dumps(sent(committed)).encode(), json.dumps(sent(committed, *["a"] * 500)).encode()
+    for content in (small, large, gzip.compress(small)):
+        assert collected(pool, arrival(content)).status == 202
+    assert [thread == threading.get_ident() for thread in threads] == [True, False, False]
+
+
+def test_a_packed_body_takes_its_true_room_in_a_group(
+    committed: Site, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm(committed)
+    sizes: list[int] = []
+    keep = Lane._keep
+
+    async def noted(one: Lane, batch: Batch, size: int) -> None:
+        sizes.append(size)
+        await keep(one, batch, size)
+
+    monkeypatch.setattr(Lane, "_keep", noted)
+    packed = gzip.compress(json.dumps(sent(committed, "a" * 100, "b" * 100)).encode())
+    assert collected(pool, arrival(packed)).status == 202
+    assert sizes == [queue.size_of(batch) for batch in in_stream()]
 
 
 def test_without_redis_the_events_go_to_the_tables(
@@ -177,6 +197,16 @@ def test_without_redis_the_events_go_to_the_tables(
     with no_redis():
         answer = collected(pool, arrival(sent(committed)))
     assert answer.status == 202
+    assert counts() == {("stored", ""): 1}
+
+
+def test_where_no_redis_is_set_the_events_go_to_the_tables(
+    committed: Site, pool: ThreadPoolExecutor, settings: Settings
+) -> None:
+    warm(committed)
+    settings.REDIS_URL = ""
+    queue.client.cache_clear()
+    assert collected(pool, arrival(sent(committed))).status == 202
     assert counts() == {("stored", ""): 1}
 
 
