@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import connection
 
+from ingest import addresses
 from ingest.enrich import scrub
 from ingest.event import Event, Sample
 from ingest.fields import mended
@@ -25,6 +26,10 @@ A_MINUTE = 5  # of each site and reason, a process
 EVENT_MAX, TEXT_MAX = 2_048, 300
 HIDDEN = {"ip", "visitor_id", "session_id"}  # stored nowhere, or only as a hash
 ADDRESSES = {"url", "referrer"}
+# Senders have fields of their own for a visitor's. Behind a slash it is a page's host, or a version.
+NETWORK_ADDRESS = re.compile(
+    r"(?<![\w.:/])(?:(?:\d{1,3}\.){3}\d{1,3}(?![\w.])|[0-9a-f]{0,4}:[0-9a-f:]{1,39}[0-9a-f.]*(?![\w.:]))", re.I
+)
 KEPT, KEPT_DAYS = 20, 30  # of each site and reason
 
 Candidate = tuple[str, Callable[[], Sample]]  # its reason, and how it is made should it be taken
@@ -96,7 +101,11 @@ def as_sent(raw: Any) -> str:
     if isinstance(raw, dict):
         raw = {name: _bare(name, value) for name, value in raw.items() if name not in HIDDEN}
     # Scrubbed before it is cut: half an e-mail address is not known as one.
-    return _short(_beginning(raw, 2 * EVENT_MAX), EVENT_MAX)
+    return _short(NETWORK_ADDRESS.sub(_marked, _beginning(raw, 2 * EVENT_MAX)), EVENT_MAX)
+
+
+def _marked(found: re.Match[str]) -> str:
+    return "[address]" if addresses.packed(found[0]) else found[0]
 
 
 def _bare(name: str, value: Any) -> Any:

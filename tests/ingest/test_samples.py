@@ -134,6 +134,21 @@ def test_e_mail_addresses_are_scrubbed(field: str) -> None:
     assert "jane" not in rejected({field: "https://a.example/jane.doe@example.com"}).event
 
 
+@pytest.mark.parametrize("address", ["203.0.113.9", "2001:db8::9", "2001:DB8:0:0:0:0:0:9", "::ffff:203.0.113.9"])
+def test_an_address_in_a_field_of_the_senders_own_is_marked(address: str) -> None:
+    told = samples.as_sent({"client_ip": address, "via": [f"{address}, x"]})
+    assert told == '{"client_ip": "[address]", "via": ["[address], x"]}'
+
+
+def test_the_port_of_an_address_stays() -> None:
+    assert samples.as_sent({"peer": "203.0.113.9:4711"}) == '{"peer": "[address]:4711"}'
+
+
+@pytest.mark.parametrize("text", ["Chrome/120.0.0.0", "10:00:00", "2026-11-21T10:00:00Z", "1.2.3", "https://10.0.0.1/"])
+def test_what_only_looks_like_an_address_stays(text: str) -> None:
+    assert samples.as_sent({"note": text}) == f'{{"note": "{text}"}}'
+
+
 def test_an_e_mail_address_at_the_cut_is_scrubbed() -> None:
     text = "x" * (samples.EVENT_MAX - 20) + " jane.doe@example.com"
     assert "jane" not in rejected({"title": text}).event
