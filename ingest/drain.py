@@ -76,9 +76,12 @@ class Drain:
         log.info("Writing shard %d (epoch %d).", shard, held.epoch)
         self.skipped.discard(shard)
         self.leases[shard] = held  # before Redis is asked: if it is away the lease must be given back
-        if queue.ensure_group(shard):  # a new stream: its entries' ids may begin again
-            self.leases[shard] = held._replace(applied="0-0")
-            lease.hold(writer.connected(), held, "0-0")
+        self._ensure_group(held)
+
+    def _ensure_group(self, held: Lease) -> None:
+        if queue.ensure_group(held.shard):  # a new stream: its entries' ids may begin again
+            self.leases[held.shard] = held._replace(applied=lease.NOTHING)
+            lease.hold(writer.connected(), held, lease.NOTHING)
 
     def _write_shard(self, held: Lease, wait_ms: int) -> None:
         try:
@@ -88,7 +91,7 @@ class Drain:
             if "NOGROUP" not in str(error):
                 raise
             log.warning("The stream of shard %d lost its group; made anew from its start.", held.shard)
-            queue.ensure_group(held.shard)
+            self._ensure_group(held)
             return
         if entries:
             self._write(held, self._linger(held, entries))
@@ -130,7 +133,8 @@ class Drain:
         for block in _blocks(readable):
             batches = [batch for entry in block for batch in entry.batches or ()]
             # Past an entry that was left, "all up to here is written" would no longer be true.
-            last = None if held.shard in self.skipped else block[-1].id
+            # Nor is what was written before a crash any less true while it is read again.
+            last = None if held.shard in self.skipped else lease.later(held.applied, block[-1].id)
             self.stored += self._commit(held, batches, last)
             queue.acknowledge(held.shard, [entry.id for entry in block])
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import psycopg
 
 SECONDS = 10
+NOTHING = "0-0"  # before the first entry
 
 
 class Lost(Exception):  # noqa: N818
@@ -84,6 +85,11 @@ def release(conn: psycopg.Connection, lease: Lease) -> None:
 
 def is_applied(lease: Lease, entry_id: str) -> bool:
     return _number(entry_id) <= _number(lease.applied)
+
+
+def later(one: str, other: str) -> str:
+    """Of two entries' ids."""
+    return max(one, other, key=_number)
 
 
 def _number(entry_id: str) -> tuple[int, int]:

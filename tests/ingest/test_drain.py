@@ -116,7 +116,7 @@ class Killed(BaseException):
 
 
 def commit_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One turn of a writer that is killed between its commit and its acknowledgement."""
+    """One turn of a writer that is killed between its first commit and its acknowledgement."""
 
     def killed(*_: object) -> None:
         raise Killed
@@ -124,7 +124,18 @@ def commit_only(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(queue, "acknowledge", killed)
         with pytest.raises(Killed):
-            Drain().turn()
+            taken_over().turn()
+
+
+def test_two_crashes_in_the_same_entries_count_them_once(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Entries without an event: nothing in the tables tells that they were counted."""
+    for _ in range(3):
+        queue.publish(batch(committed, outcomes={"dropped": {"bot": 1}}))
+    commit_only(monkeypatch)
+    monkeypatch.setattr(drain, "ENTRIES", 1)
+    commit_only(monkeypatch)
+    taken_over().turn()
+    assert (counts(), pending()) == ({("dropped", "bot"): 3}, 0)
 
 
 def test_what_follows_a_crash_is_counted(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,6 +255,20 @@ def test_a_new_stream_with_lower_numbers_is_written_whole(committed: Site) -> No
     queue.client().xadd(queue.key_of(0), queue.entries_of([again])[queue.key_of(0)], id="5-1")
     assert taken_over().turn() == 1
     assert counts() == {("stored", ""): 2, ("dropped", "bot"): 1}
+
+
+def test_a_stream_lost_under_a_writer_begins_its_numbers_anew(committed: Site) -> None:
+    publish(committed)
+    Drain().turn()
+    one = taken_over()
+    one.turn()
+    queue.client().delete(queue.key_of(0))
+    again = batch(committed, outcomes={"dropped": {"bot": 1}})
+    queue.client().xadd(queue.key_of(0), queue.entries_of([again])[queue.key_of(0)], id="5-1")
+    one.turn()
+    queue.fresh(0, 10, None)  # read, and not written before the next turn
+    one.turn()
+    assert counts() == {("stored", ""): 1, ("dropped", "bot"): 1}
 
 
 @pytest.fixture

@@ -163,3 +163,7 @@ def test_nobody_takes_it_while_a_transaction_holds_it(conn: psycopg.Connection) 
 )  # fmt: skip
 def test_entries_are_compared_as_numbers(applied: str, entry: str, is_applied: bool) -> None:
     assert lease.is_applied(Lease(0, 1, applied), entry) is is_applied
+
+
+def test_the_later_of_two_entries_is_told_by_its_numbers() -> None:
+    assert lease.later("9-9", "10-1") == lease.later("10-1", "9-9") == "10-1"
