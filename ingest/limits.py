@@ -117,10 +117,16 @@ class Memory:
                 return Verdict(False, left), 0
             if known.spent + events <= limit.credit:
                 known.spent += events
+                waiting.note(functools.partial(self._give_back, known, events))
                 return Verdict(True, left - events), 0
             waiting.check()
             spent, known.spent = known.spent, 0
             return None, spent
+
+    def _give_back(self, known: Known, events: int) -> None:
+        with self._lock:
+            # What Redis was told of meanwhile is not taken back: less than one credit, once.
+            known.spent = max(0, known.spent - events)
 
     def _recall(self, limit: Limit, name: int) -> Known:
         key = limit.whose, name

@@ -24,8 +24,19 @@ def check() -> None:
 
 def never(work: Callable[[], T]) -> T:
     """WORK's answer. Raises WouldWait, having changed nothing that counts, when it would have to wait."""
-    _here.is_forbidden = True
+    _here.is_forbidden, _here.changes = True, []
     try:
         return work()
+    except WouldWait:
+        for take_back in _here.changes:
+            take_back()
+        raise
     finally:
-        _here.is_forbidden = False
+        _here.is_forbidden, _here.changes = False, []
+
+
+def note(take_back: Callable[[], object]) -> None:
+    """Something that counts was changed. Work that has to wait after all is done again from its beginning:
+    TAKE_BACK is called then, or never."""
+    if getattr(_here, "is_forbidden", False):
+        _here.changes.append(take_back)

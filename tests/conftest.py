@@ -104,6 +104,7 @@ def forget() -> None:
     samples.allowance.cache_clear()
     pipeline.too_many().forget()
     visitor._salts.clear()
+    visitor._recent.clear()
     queue.client.cache_clear()
     queue.door.cache_clear()
     queue.reader.cache_clear()

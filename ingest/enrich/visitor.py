@@ -9,6 +9,7 @@ import contextlib
 import functools
 import secrets
 import threading
+from collections import OrderedDict
 from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection
@@ -20,6 +21,8 @@ from ingest.sites import KnownSite
 _named = functools.lru_cache(maxsize=16_384)(digest)  # the same in every event of a batch
 SALT_DAYS = 2  # how long a salt is kept
 OVERLAP_SECONDS = 30 * 60
+TELL_SECONDS = 60  # Redis is told of a visitor once in this time, not with each of its events
+MOST_RECENT = 20_000
 
 
 def named(site: KnownSite, kind: str, name: str) -> int:
@@ -33,12 +36,12 @@ def anonymous(site: KnownSite, address: str, user_agent: str, at: float) -> int:
     today = _of_day(moment.date(), site, address, user_agent)
     if _seconds_of_day(moment) >= OVERLAP_SECONDS:
         if _seconds_of_day(moment) >= 86_400 - OVERLAP_SECONDS:
-            _remember(site, today)
+            _remember(site, today, at)
         return today
     before = _of_day(moment.date() - timedelta(days=1), site, address, user_agent)
-    if not _is_remembered(site, before):
+    if not _is_remembered(site, before, at):
         return today
-    _remember(site, before)
+    _remember(site, before, at)
     return before
 
 
@@ -55,19 +58,53 @@ def _seconds_of_day(moment: datetime) -> float:
     return moment.hour * 3600 + moment.minute * 60 + moment.second
 
 
-def _remember(site: KnownSite, visitor: int) -> None:
+def _remember(site: KnownSite, visitor: int, at: float) -> None:
+    if _recent.known(visitor, at):
+        return
     # Without Redis a visitor may be counted once more at midnight; the event is worth more.
     with contextlib.suppress(queue.Away):
-        queue.ask(lambda redis: redis.set(f"footfall:recent:{site.id}:{visitor}", 1, ex=OVERLAP_SECONDS))
+        seconds = OVERLAP_SECONDS + TELL_SECONDS
+        queue.ask(lambda redis: redis.set(f"footfall:recent:{site.id}:{visitor}", 1, ex=seconds))
+        _recent.note(visitor, True, at)
 
 
-def _is_remembered(site: KnownSite, visitor: int) -> bool:
+def _is_remembered(site: KnownSite, visitor: int, at: float) -> bool:
+    if (known := _recent.known(visitor, at)) is not None:
+        return known
     try:
-        return bool(queue.ask(lambda redis: redis.exists(f"footfall:recent:{site.id}:{visitor}")))
+        found = bool(queue.ask(lambda redis: redis.exists(f"footfall:recent:{site.id}:{visitor}")))
     except queue.Away:
         return False
+    if not found:
+        _recent.note(visitor, False, at)
+    return found
 
 
+class _Recent:
+    """What this process has told Redis around midnight, and who was not found there. For many threads."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[int, tuple[bool, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def known(self, visitor: int, at: float) -> bool | None:
+        """True: told a moment ago. False: not there after midnight, and so a new one for the whole overlap."""
+        is_there, since = self._seen.get(visitor, (False, float("-inf")))
+        return is_there if at - since < (TELL_SECONDS if is_there else OVERLAP_SECONDS) else None
+
+    def note(self, visitor: int, is_there: bool, at: float) -> None:
+        with self._lock:
+            self._seen.pop(visitor, None)
+            self._seen[visitor] = is_there, at
+            if len(self._seen) > MOST_RECENT:
+                self._seen.popitem(last=False)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._seen.clear()
+
+
+_recent = _Recent()
 _salts: dict[date, bytes] = {}
 _lock = threading.Lock()
 

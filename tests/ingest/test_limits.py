@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from ingest import limits, pipeline, queue
+from ingest import limits, pipeline, queue, waiting
 from ingest.drain import Drain
 from ingest.limits import Limit, Memory, limit_of
 from ingest.models import ApiKey, Site
 from ingest.pipeline import Answer, collect
 from tests.conftest import Silence, counts, no_postgres
-from tests.ingest.examples import ADDRESS, arrival, document, waiting
+from tests.ingest.examples import ADDRESS, arrival, document
+from tests.ingest.examples import waiting as in_stream
 
 # At a hundredth of an event a second nothing is refilled while a test runs, however slow the machine is.
 SMALL = limit_of("site", 0.01, 32)  # too small for credit: every question goes to Redis
@@ -182,6 +183,27 @@ def test_a_clock_that_was_set_back_pauses_the_refill() -> None:
     assert asked(Memory(), SMALL, 1, 40) == 7
 
 
+def test_what_is_done_again_in_a_thread_is_taken_once() -> None:
+    memory = Memory()
+
+    def two_limits() -> None:
+        memory.take(WIDE, 1, 3)
+        memory.take(SMALL, 2, 1)  # without credit: Redis must be asked
+
+    with pytest.raises(waiting.WouldWait):
+        waiting.never(two_limits)
+    two_limits()
+    assert memory._known["site", 1].spent == 3
+
+
+def test_what_the_loop_finishes_stays_taken() -> None:
+    memory = Memory()
+    waiting.never(lambda: memory.take(WIDE, 1, 3))
+    with pytest.raises(waiting.WouldWait):
+        waiting.never(lambda: memory.take(SMALL, 2, 1))
+    assert memory._known["site", 1].spent == 3
+
+
 # --- At the door ------------------------------------------------------------------------------------------
 
 
@@ -279,7 +301,7 @@ def test_without_the_days_salt_no_address_is_limited(committed: Site, tight: Set
 
 
 def refused_events() -> list[dict[str, dict[str, int]]]:
-    return [batch.outcomes for batch in waiting() if not batch.events]
+    return [batch.outcomes for batch in in_stream() if not batch.events]
 
 
 def test_refused_events_are_counted_in_one_entry(site: Site, tight: Settings) -> None:

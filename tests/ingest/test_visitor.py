@@ -1,11 +1,12 @@
 """Whose event it is: hashes of the day, names, and the salts behind them."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 
 import pytest
+import redis
 from django.db import OperationalError, connection
 
 from ingest import queue
@@ -82,13 +83,54 @@ def test_the_overlap_ends_after_half_an_hour(known: KnownSite) -> None:
 def test_what_redis_remembers_ends_by_itself(known: KnownSite) -> None:
     seen(known, "23:59")
     (key,) = queue.client().scan_iter("footfall:recent:*")
-    assert 0 < int(queue.client().ttl(key)) <= 1800
+    assert 0 < int(queue.client().ttl(key)) <= 1860
 
 
 def test_midnight_without_redis_costs_no_event(known: KnownSite, no_redis: Silence) -> None:
     with no_redis():
         assert seen(known, "23:59") == seen(known, "12:00")
         assert seen(known, "00:10", NEXT) == seen(known, "12:00", NEXT)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What Redis is asked and told."""
+    found: list[object] = []
+    ask = queue.ask
+
+    def noted(work: Callable[[redis.Redis], object]) -> object:
+        found.append(work)
+        return ask(work)
+
+    monkeypatch.setattr(queue, "ask", noted)
+    return found
+
+
+def test_redis_is_told_of_a_visitor_once_a_minute(known: KnownSite, asked: list[object]) -> None:
+    visitors = {seen(known, f"23:45:{second:02}") for second in range(0, 60, 5)}
+    assert (len(visitors), len(asked)) == (1, 1)
+    seen(known, "23:46:00")
+    assert len(asked) == 2
+
+
+def test_after_midnight_one_question_tells_a_new_visitor(known: KnownSite, asked: list[object]) -> None:
+    visitors = {seen(known, f"00:{minute:02}", NEXT) for minute in range(30)}
+    assert (len(visitors), len(asked)) == (1, 1)
+
+
+def test_a_known_visitor_is_looked_up_again_when_it_has_not_come_for_a_minute(
+    known: KnownSite, asked: list[object]
+) -> None:
+    before = seen(known, "23:59")
+    assert [seen(known, time, NEXT) for time in ("00:05:00", "00:05:59")] == [before] * 2
+    assert len(asked) == 3  # told, found, told again
+
+
+def test_what_a_process_remembers_of_midnight_is_bounded(known: KnownSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visitor, "MOST_RECENT", 2)
+    for number in range(5):
+        seen(known, "23:45", address=f"203.0.113.{number}")
+    assert len(visitor._recent._seen) == 2
 
 
 # --- Names ------------------------------------------------------------------------------------------------
