@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import psycopg
-from django.db.models import F
+from django.db.models import F, Q
 
 from ingest import refold, rules, writer
 from ingest.models import Shield, Site
@@ -25,6 +25,7 @@ DAYS = 30
 SECONDS = 10  # that a preview may take
 SESSIONS, EVENTS = 5_000, 100_000  # in one transaction, unless a single session has more
 ATTEMPTS = 6
+ALIVE = timedelta(minutes=5)  # without a sign of life for longer, whoever applied a rule has died
 AGAIN = (
     psycopg.errors.DeadlockDetected,
     psycopg.errors.SerializationFailure,
@@ -95,16 +96,23 @@ def _reach(site_id: int, shield: Shield, since: datetime) -> removal.Reach:
     return removal.Reach(site_id, removal.condition_of(shield.kind, value), since)
 
 
+def claim(shield: Shield) -> bool:
+    """Whether nobody is applying the rule; then the caller is from now on, and must."""
+    now = datetime.now(UTC)
+    idle = Q(applying_at=None) | Q(applying_at__lte=now - ALIVE)
+    return Shield.objects.filter(idle, pk=shield.pk).update(applying_at=now) == 1
+
+
 def apply(site: Site, shield: Shield, since: datetime, progress: Progress = lambda done, days: None) -> Applied:
     """Takes away what SHIELD covers of the events from SINCE on, day by day, 5,000 sessions a transaction.
 
     May run beside writers and beside itself, may be stopped at any moment and run again: what is gone is gone,
     and a second run finds nothing. Raises NotKept, or what PostgreSQL says.
     """
-    reach, known = _reach(site.pk, shield, since), KnownSite.of(site)
     row, done, hours = Shield.objects.filter(pk=shield.pk), Applied(), set[datetime]()
     row.update(applying_at=datetime.now(UTC))
     try:
+        reach, known = _reach(site.pk, shield, since), KnownSite.of(site)
         days = list(_days(since))
         for number, (start, end) in enumerate(days, 1):
             for ids in _blocks(removal.find(writer.connected(), reach, start, end)):

@@ -50,9 +50,15 @@ def trim_samples() -> None:
 
 @shared_task
 def apply_shield(shield_id: int, days: int = shields_past.DAYS) -> None:
-    """When an owner asks for it: takes what the rule covers out of the last DAYS."""
+    """When an owner asks for it: takes what the rule covers out of the last DAYS.
+
+    A task that takes over an hour is delivered again while it runs, and must not occupy two workers.
+    """
     shield = Shield.objects.select_related("site").filter(pk=shield_id).first()
     if shield is None:
         log.info("Shield %d was deleted before it was applied.", shield_id)
+        return
+    if not shields_past.claim(shield):
+        log.info("Shield %d is being applied already.", shield_id)
         return
     shields_past.apply(shield.site, shield, shields_past.since_days(days))

@@ -16,7 +16,6 @@ from reports.ledger import Hits
 from reports.words import label, of_shield
 
 DAYS = 30  # of hits, and of a dry run
-ALIVE = timedelta(minutes=5)  # without a sign of life for longer, whoever applied a rule has died
 Kind = Shield.Kind
 HOW = {  # what is written for each kind of rule
     Kind.ADDRESS: "203.0.113.7, or a range such as 203.0.113.0/24",
@@ -154,7 +153,7 @@ def context(site: Site, now: datetime, done: str) -> dict[str, Any]:
 
 def progress(shield: Shield, now: datetime) -> dict[str, Any]:
     """Whether the rule is being applied to the past, or was."""
-    is_running = shield.applying_at is not None and now - shield.applying_at < ALIVE
+    is_running = shield.applying_at is not None and now - shield.applying_at < shields_past.ALIVE
     ended = ""
     if shield.applied_at and not is_running:
         local = shield.applied_at.astimezone(shield.site.zone)

@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 
 from ingest import arrivals, sites, tasks
 from ingest.models import Shield, Site
+from ingest.shields_past import NotKept
 from reports import exclusions, frame
 from reports.access import Right, needs_site, sites_of
 from reports.forms import HostsForm, ParametersForm, RuleForm, SwitchForm, WordsForm
@@ -167,6 +168,8 @@ def switch(request: HttpRequest, site: Site, rule: int) -> HttpResponse:
 def apply(request: HttpRequest, site: Site, rule: int) -> HttpResponse:
     """Hands the rule to a worker; one that is applied already is not applied beside itself."""
     shield = _rule(site, rule)
+    if shield.kind == Shield.Kind.ADDRESS:
+        return _rule_shown(request, shield, status=422, error=str(NotKept(shield)))
     if not exclusions.progress(shield, now())["is_running"]:
         try:
             tasks.apply_shield.delay(shield.pk)

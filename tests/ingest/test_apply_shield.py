@@ -1,10 +1,12 @@
 """`manage.py apply_shield` and the task behind the page's button."""
 
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils.timezone import now
 
 from ingest import shields_past, tasks
 from ingest.models import Shield, Site
@@ -82,6 +84,21 @@ def test_a_database_that_goes_away_is_said_with_the_way_out(committed: Site, mon
 def test_the_task_applies_the_rule(shield: Shield) -> None:
     tasks.apply_shield(shield.pk)
     assert paths() == ["/a", "/a"]
+
+
+@pytest.mark.parametrize(("minutes", "left"), [(4, 5), (6, 2)])
+def test_the_task_leaves_a_rule_to_whoever_is_applying_it(shield: Shield, minutes: int, left: int) -> None:
+    Shield.objects.update(applying_at=now() - timedelta(minutes=minutes))
+    tasks.apply_shield(shield.pk)
+    assert len(paths()) == left
+
+
+def test_a_rule_that_has_no_past_is_not_left_as_being_applied(site: Site) -> None:
+    shield = Shield.objects.create(site=site, kind="address", value="203.0.113.9")
+    with pytest.raises(shields_past.NotKept):
+        tasks.apply_shield(shield.pk)
+    shield.refresh_from_db()
+    assert shield.applying_at is None
 
 
 def test_the_task_of_a_rule_that_is_gone_does_nothing(shield: Shield) -> None:

@@ -109,8 +109,16 @@ def test_after_the_worker_the_page_says_what_it_took_and_finds_no_more(people: C
     assert "It has taken 1 event away in all. This rule would have dropped no event since " in told
 
 
+def test_a_rule_of_an_address_cannot_be_handed_on(people: Cast, handed_on: Callable[[], dict[str, Any] | None]) -> None:
+    shield = rule(people.site, kind="address", value="203.0.113.9")
+    answer = sent(people, "rules", shield.pk, "apply")
+    assert answer.status_code == 422
+    assert "203.0.113.9: addresses are not kept, so the past cannot be searched" in words_of(answer)
+    assert handed_on() is None
+
+
 def test_a_run_without_a_sign_of_life_has_died_and_may_be_begun_again(site: Site) -> None:
-    shield = rule(site, applying_at=now() - exclusions.ALIVE)
+    shield = rule(site, applying_at=now() - shields_past.ALIVE)
     assert not exclusions.progress(shield, now())["is_running"]
 
 
