@@ -20,7 +20,7 @@ from ingest.event import Batch, Context, Sample
 from ingest.formats import Envelope, Sent, native
 from ingest.refusal import Refused, Rejection
 from ingest.sites import KnownSite
-from ingest.steps import STEPS, Arrival, Dropped, Situation, sender_at, sender_of
+from ingest.steps import STEPS, Arrival, Dropped, Situation, is_untracked, sender_at, sender_of
 from ingest.tally import Tally
 
 log = logging.getLogger(__name__)
@@ -121,10 +121,10 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
     is_server = _is_server(arrival, site)
     _check_rate(envelope, site, None if is_server else arrival.address)
     sender = Context() if is_server else sender_of(arrival)  # where a server stands is no answer
-    from_browser = Situation(site, arrival, arrival.address, arrival.user_agent, False, sender)
+    of_request = Situation(site, arrival, arrival.address, arrival.user_agent, is_server, sender)
     kept, dropped = [], []
     for sent in envelope.events:
-        at = _of_server(site, arrival, sent) if is_server else from_browser
+        at = _of_server(site, arrival, sent) if is_server else of_request
         try:
             for step in STEPS:
                 step(sent, at)
@@ -139,7 +139,7 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
         events=kept,
         context=sender,
         batch_id=envelope.batch_id,
-        samples=_samples(envelope, site, dropped),
+        samples=_samples(envelope, of_request, dropped),
         **_refusals(envelope, [drop.why for drop in dropped]),
     )
     return Result(batch, envelope.rejected, dropped)
@@ -163,11 +163,12 @@ def _refusals(envelope: Envelope, drops: list[Dropped]) -> dict[str, Any]:
     }
 
 
-def _samples(envelope: Envelope, site: KnownSite, dropped: list[Drop]) -> list[Sample]:
-    if not envelope.rejected and not dropped:
+def _samples(envelope: Envelope, at: Situation, dropped: list[Drop]) -> list[Sample]:
+    """None of who asks not to be tracked: what is counted of them is a number."""
+    if is_untracked(at) or not (envelope.rejected or dropped):
         return []
     rejected = zip(envelope.rejected, envelope.malformed, strict=True)
-    return samples.of(site.id, rejected, [(drop.sent.event, drop.why.reason, drop.user_agent) for drop in dropped])
+    return samples.of(at.site.id, rejected, [(drop.sent.event, drop.why.reason, drop.user_agent) for drop in dropped])
 
 
 def _check_rate(envelope: Envelope, site: KnownSite, address: str | None) -> None:

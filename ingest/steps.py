@@ -65,9 +65,13 @@ def drop_prefetch(_: Sent, at: Situation) -> None:
         raise Dropped(DropReason.PREFETCH)
 
 
-def drop_untracked(_: Sent, at: Situation) -> None:
+def is_untracked(at: Situation) -> bool:
     # The headers are the sender's own: a server's say nothing of its visitors.
-    if at.site.honours_dnt and at.arrival.asks_not_to_track and not at.is_server:
+    return at.site.honours_dnt and at.arrival.asks_not_to_track and not at.is_server
+
+
+def drop_untracked(_: Sent, at: Situation) -> None:
+    if is_untracked(at):
         raise Dropped(DropReason.DO_NOT_TRACK)
 
 

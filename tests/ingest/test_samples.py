@@ -123,6 +123,12 @@ def test_the_address_is_in_none(site: Site) -> None:
     assert json.loads(sample.event) == {"name": ""}
 
 
+def test_who_asks_not_to_be_tracked_is_in_none(site: Site) -> None:
+    Site.objects.filter(pk=site.pk).update(honours_dnt=True)
+    assert taken(site, PAGE, {"name": ""}, asks_not_to_track=True) == []
+    assert len(taken(site, PAGE, {"name": ""})) == 1
+
+
 def test_addresses_lose_their_query_and_fragment() -> None:
     raw = {"url": "https://a.example/x?token=1#y", "referrer": "https://b.example/#z", "title": "Why?"}
     found = json.loads(rejected(raw).event)
