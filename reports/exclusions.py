@@ -20,7 +20,7 @@ Kind = Shield.Kind
 HOW = {  # what is written for each kind of rule
     Kind.ADDRESS: "203.0.113.7, or a range such as 203.0.113.0/24",
     Kind.COUNTRY: "two letters, such as DE",
-    Kind.HOST: "a host of your pages; *.example.com covers all below it",
+    Kind.HOST: "a host of your pages; *.example.com covers all below it too",
     Kind.PATH: "/admin/**; * stands for one part of a path, ** for any",
     Kind.REFERRER: "a host that sends sessions; all hosts below it too",
 }
