@@ -30,7 +30,9 @@ class Outcome(NamedTuple):
 
 
 OUTCOMES = (
-    Outcome("received", "", "Received", "", "Events in requests that named this site and could be read, and those of imports."),
+    Outcome(
+        "received", "", "Received", "", "Events of imports, and of requests that named this site and could be read."
+    ),
     Outcome("stored", "stored", "Stored", "=", "Counted in the figures."),
     Outcome("repeated", "duplicate", "Repeated", "+", "Sent again with the same id; stored once, and counted once."),
     Outcome("dropped", "dropped", "Dropped", "+", "Well-formed and deliberately not counted."),
