@@ -299,6 +299,12 @@ def test_a_site_without_storage_has_a_snippet_that_says_so(people: Cast) -> None
     assert 'data-identity="none"' in snippet(people.alice, people.site)
 
 
+def test_who_waits_for_the_first_event_is_shown_where_refused_ones_stand(people: Cast) -> None:
+    text = people.alice.get(f"/sites/{people.site.key}/setup").content.decode()
+    told = text.partition("Nothing after two minutes?")[2].partition("</section>")[0]
+    assert f'href="/sites/{people.site.key}/not-counted"' in told
+
+
 def test_the_server_tab_has_an_example_with_the_key(people: Cast) -> None:
     text = snippet(people.alice, people.site, "?way=server")
     assert text.startswith("curl http://testserver/api/v1/events")
