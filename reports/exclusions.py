@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.core.cache import cache
+
 from ingest import shields, shields_past
 from ingest.enrich import geo, source
 from ingest.models import Shield, Site
@@ -16,6 +18,7 @@ from reports.ledger import Hits
 from reports.words import label, of_shield
 
 DAYS = 30  # of hits, and of a dry run
+TRIED_SECONDS = 300
 Kind = Shield.Kind
 HOW = {  # what is written for each kind of rule
     Kind.ADDRESS: "203.0.113.7, or a range such as 203.0.113.0/24",
@@ -120,7 +123,25 @@ def _counted(found: Preview, site: Site) -> str:
 
 
 def tried(site: Site, shield: Shield) -> dict[str, Any]:
-    """The dry run over the last 30 days. `events` is None where it could not be made."""
+    """The dry run over the last 30 days. `events` is None where it could not be made.
+
+    Of a rule that is kept it is remembered for a while: on a large site it takes seconds, and its page is looked at
+    again and again while the rule is applied.
+    """
+    try:
+        return _tried(site, shield) if shield.pk is None else _tried_lately(site, shield)
+    except TROUBLE:
+        return {"text": "The past could not be searched: the database did not answer.", "events": None, "is_kept": True}
+
+
+def _tried_lately(site: Site, shield: Shield) -> dict[str, Any]:
+    applied = shield.applied_at.timestamp() if shield.applied_at else 0
+    key = f"tried:{site.pk}:{shield.pk}:{applied}"
+    found: Any = cache.get_or_set(key, lambda: _tried(site, shield), TRIED_SECONDS)
+    return dict(found)
+
+
+def _tried(site: Site, shield: Shield) -> dict[str, Any]:
     try:
         found = shields_past.preview(site, shield, days=DAYS)
     except NotKept:
@@ -128,8 +149,6 @@ def tried(site: Site, shield: Shield) -> dict[str, Any]:
     except TooLong:
         text = f"The last {DAYS} days take too long to search here. Applying the rule has no limit of time."
         return {"text": text, "events": None, "is_kept": True}
-    except TROUBLE:
-        return {"text": "The past could not be searched: the database did not answer.", "events": None, "is_kept": True}
     count = _events(found.events, "event")
     return {"text": _counted(found, site), "events": found.events, "count": count, "is_kept": True}
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 import redis
+from django.core.cache import cache
 from django.db import connection
 from psycopg import sql
 from pytest_django import DjangoDbBlocker, Settings
@@ -100,6 +101,7 @@ def _forget() -> Iterator[None]:
 
 def forget() -> None:
     sites.forget()
+    cache.clear()
     limits.memory.cache_clear()
     samples.allowance.cache_clear()
     pipeline.too_many().forget()

@@ -81,6 +81,14 @@ def test_where_there_is_nothing_to_take_away_no_button_offers_it(people: Cast, k
     assert "out of the figures" not in words_of(people.alice.get(address(people.site, "rules", shield.pk)))
 
 
+def test_a_page_that_is_looked_at_again_does_not_search_again(people: Cast) -> None:
+    shield = rule(people.site, value="/preview/**")
+    came(people.site, "/preview/a")
+    assert "dropped 1 event of" in words_of(people.alice.get(address(people.site, "rules", shield.pk)))
+    came(people.site, "/preview/b")
+    assert "dropped 1 event of" in words_of(people.alice.get(address(people.site, "rules", shield.pk)))
+
+
 def test_applying_to_the_past_is_handed_to_a_worker(people: Cast, handed_on: Callable[[], Any]) -> None:
     shield = rule(people.site)
     answer = sent(people, "rules", shield.pk, "apply")
