@@ -131,9 +131,6 @@ class Visitor(models.Model):
         db_table = "ingest_visitor"
         constraints = [
             models.UniqueConstraint(fields=["site_id", "number"], name="visitor_by_number"),
-            # A writer that took a visitor for known, who was deleted before it wrote, comes without a number:
-            # it is refused here and tries again.
-            models.CheckConstraint(condition=models.Q(number__gt=0), name="visitor_has_number"),
         ]
 
 

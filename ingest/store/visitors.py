@@ -131,7 +131,7 @@ def _number(conn: psycopg.Connection, seen: dict[Key, Seen]) -> dict[Key, dateti
 
 
 def _known(conn: psycopg.Connection, seen: dict[Key, Seen]) -> dict[Key, datetime]:
-    """When each was first seen. Their numbers are noted: a row without one is refused even where it only updates."""
+    """When each was first seen. Their numbers are noted: one that is deleted meanwhile is made again under its own."""
     keys = copying.array([site for site, _ in seen]), copying.array([id_ for _, id_ in seen])
     rows = plain.fetch(conn, KNOWN, keys)
     for site, id_, _, number in rows:
