@@ -27,6 +27,7 @@ TIMEOUT_SECONDS = 0.25  # at the door; a slower Redis counts as away
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Batch]).decode
+_decode_one = msgspec.msgpack.Decoder(Batch).decode
 
 
 class Away(Exception):  # noqa: N818
@@ -235,12 +236,22 @@ def _streams(answer: Any) -> list[tuple[Any, Any]]:
 
 
 def _entry(id_: bytes, fields: dict[bytes, bytes]) -> Entry:
+    if VERSION_FIELD not in fields:
+        return _first_form(id_, fields.get(FIELD, b""))
     if fields.get(VERSION_FIELD) != VERSION:
         return Entry(id_.decode(), None)
     try:
         return Entry(id_.decode(), _decode(fields[FIELD]), len(fields[FIELD]))
     except (KeyError, ValueError, msgspec.MsgspecError):  # ValueError: text that is no UTF-8
         return Entry(id_.decode(), None, broken=fields.get(FIELD, b""))
+
+
+def _first_form(id_: bytes, content: bytes) -> Entry:
+    """Of before entries had a version: one batch. Such may still wait when this code takes over."""
+    try:
+        return Entry(id_.decode(), [_decode_one(content)], len(content))
+    except (ValueError, msgspec.MsgspecError):
+        return Entry(id_.decode(), None)
 
 
 def acknowledge(shard: int, ids: list[str]) -> None:

@@ -205,6 +205,13 @@ def test_they_are_written_by_the_code_that_can_read_them(committed: Site, monkey
     assert queue.backlog() == 0
 
 
+def test_entries_of_before_there_were_versions_are_written(committed: Site) -> None:
+    old = {**msgspec.to_builtins(batch(committed, event()), builtin_types=(uuid.UUID,)), "version": 1}
+    queue.client().xadd(queue.key_of(0), {"b": msgspec.msgpack.encode(old)})
+    assert Drain().turn() == 1
+    assert (queue.backlog(), pending()) == (0, 0)
+
+
 def test_any_number_of_them_hides_nothing_behind_them(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain, "ENTRIES", 2)
     for _ in range(5):
