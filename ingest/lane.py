@@ -22,6 +22,7 @@ from ingest.refusal import Refused
 from ingest.steps import Arrival
 
 SMALL_BYTES = 16 << 10  # a larger body keeps the loop from the others for milliseconds
+MOST_IN_THREADS = 200  # waiting for a thread, or in one
 GROUP_BATCHES, GROUP_BYTES = 500, 1 << 20  # of one entry
 Parse = Callable[[Any, float], Envelope]
 T = TypeVar("T")
@@ -33,6 +34,7 @@ class Lane:
     def __init__(self, pool: Executor) -> None:
         self.pool = pool
         self.publisher = Publisher()
+        self.in_threads = 0
 
     async def collect(self, arrival: Arrival, parse: Parse) -> Answer:
         """As `pipeline.collect`."""
@@ -64,7 +66,14 @@ class Lane:
             await self._in_thread(functools.partial(pipeline.keep_directly, batch, error))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self.pool, _with_connection, work)
+        """Raises Refused (503) when too many wait already: those that come now would wait for longer than a sender."""
+        if self.in_threads >= MOST_IN_THREADS:
+            raise pipeline.away()
+        self.in_threads += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.pool, _with_connection, work)
+        finally:
+            self.in_threads -= 1
 
 
 def _is_packed(arrival: Arrival) -> bool:

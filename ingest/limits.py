@@ -166,11 +166,17 @@ def check(site_id: int, address: str | None, events: int) -> None:
 
     The address comes first: what it sends too much is not taken from its site.
     """
-    sender = settings.INGEST_ADDRESS_RATE and address and _number_of(address)
-    if sender:
-        _check(limit_of("address", settings.INGEST_ADDRESS_RATE, settings.INGEST_ADDRESS_BURST), sender, events)
+    if address:
+        check_address(address, events)
     if settings.INGEST_SITE_RATE:
         _check(limit_of("site", settings.INGEST_SITE_RATE, settings.INGEST_SITE_BURST), site_id, events)
+
+
+def check_address(address: str, events: int) -> None:
+    """Raises Refused (429) when ADDRESS has sent too much."""
+    sender = settings.INGEST_ADDRESS_RATE and _number_of(address)
+    if sender:
+        _check(limit_of("address", settings.INGEST_ADDRESS_RATE, settings.INGEST_ADDRESS_BURST), sender, events)
 
 
 def _number_of(address: str) -> int | None:

@@ -62,7 +62,7 @@ def examine(arrival: Arrival, parse: Callable[[Any, float], Envelope]) -> Result
     """What is to be kept of a request, and what is not. Raises Refused."""
     document = body.read(arrival.body, arrival.content_type, arrival.content_encoding)
     envelope = parse(document, arrival.received_at)
-    return _through(envelope, arrival, _site(envelope.site))
+    return _through(envelope, arrival, _site(envelope.site, arrival.address))
 
 
 def accepted(result: Result) -> Answer:
@@ -97,8 +97,11 @@ def _told(result: Result) -> dict[str, Any]:
     }
 
 
-def _site(key: str) -> KnownSite:
-    """The same answer for a key that is unknown, switched off or malformed: nothing to be learnt by trying."""
+def _site(key: str, address: str) -> KnownSite:
+    """The same answer for a key that is unknown, switched off or malformed: nothing to be learnt by trying. A key that
+    is not in memory is a question to the database, and costs its sender a token."""
+    if not sites.knows(key):
+        limits.check_address(address, 1)
     try:
         site = sites.by_key(key)
     except DatabaseError as error:
@@ -189,6 +192,8 @@ def too_many() -> Tally:
 def _is_server(arrival: Arrival, site: KnownSite) -> bool:
     if arrival.server_key is None:
         return False
+    if not sites.knows_server_key(arrival.server_key):
+        limits.check_address(arrival.address, 1)
     try:
         known = sites.of_server_key(arrival.server_key)
     except DatabaseError as error:
@@ -222,7 +227,13 @@ def keep_directly(batch: Batch, why: Exception) -> None:
     """In PostgreSQL, by the writer's own code. Raises Refused when that is away too."""
     log.warning("Redis is away (%s); writing to the tables directly.", why)
     try:
-        quarantine.write([batch])
+        quarantine.write([batch], _soon, _soon)
     except (DatabaseError, psycopg.Error) as error:
         log.error("Neither Redis nor PostgreSQL takes events: %s", type(error).__name__)
         raise away() from error
+
+
+def _soon(conn: psycopg.Connection) -> None:
+    """A sender waits: rows that somebody holds, and a database that hangs, are given up for its next attempt."""
+    conn.execute("SET LOCAL lock_timeout = '2s'")
+    conn.execute("SET LOCAL statement_timeout = '5s'")

@@ -20,7 +20,9 @@ from ingest.writer import write as write_whole
 
 log = logging.getLogger(__name__)
 FAULTS = ("22", "23", "54")
+OURS = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError)
 NO_SITE = 0
+INTERNAL = "XX000"  # internal_error
 UNREADABLE = "22P03"  # invalid_binary_representation
 
 Inside = Callable[[psycopg.Connection], None]
@@ -35,7 +37,7 @@ def write(batches: list[Batch], claim: Inside = nothing, guard: Inside = nothing
     it notes as written is then written whole. GUARD takes part in those before it."""
     try:
         return write_whole(batches, claim)
-    except (psycopg.Error, ValueError, OverflowError) as error:
+    except (psycopg.Error, *OURS) as error:
         if not is_fault(error):
             raise
         halves = _halves(batches)
@@ -47,10 +49,11 @@ def write(batches: list[Batch], claim: Inside = nothing, guard: Inside = nothing
 
 
 def is_fault(error: Exception) -> bool:
-    """Whether a value is to blame: the server says so, or it cannot even be sent (no SQLSTATE then)."""
+    """Whether a value is to blame: the server says so, it cannot even be sent (no SQLSTATE then), or our own code
+    fails on it, which must not stop all that comes after it."""
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return error.sqlstate[:2] in FAULTS
-    return isinstance(error, psycopg.DataError | ValueError | OverflowError)
+    return isinstance(error, (psycopg.DataError, *OURS))
 
 
 def _halves(batches: list[Batch]) -> tuple[list[Batch], list[Batch]] | None:
@@ -67,7 +70,8 @@ def _halves(batches: list[Batch]) -> tuple[list[Batch], list[Batch]] | None:
 def _set_aside(batch: Batch, error: Exception, claim: Inside) -> Written:
     conn = connection.connection
     state, detail = said(error)
-    log.error("Set an event of site %d aside: SQLSTATE %s.", batch.site_id, state)
+    ours = state == INTERNAL
+    log.error("Set an event of site %d aside: SQLSTATE %s.", batch.site_id, state, exc_info=error if ours else None)
     with conn.transaction():
         claim(conn)
         Quarantine.objects.create(
@@ -97,7 +101,9 @@ def set_broken_aside(entry: bytes, guard: Inside = nothing) -> None:
 
 
 def said(error: Exception) -> tuple[str, str]:
-    """SQLSTATE and sentence; of a value that cannot be sent, `data_exception`."""
+    """SQLSTATE and sentence; of a value that cannot be sent `data_exception`, where our code fails `internal_error`."""
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return error.sqlstate, error.diag.message_primary or ""
-    return "22000", str(error).replace("\0", "")
+    if isinstance(error, psycopg.DataError | ValueError | OverflowError):
+        return "22000", str(error).replace("\0", "")
+    return INTERNAL, f"{type(error).__name__}: {error}".replace("\0", "")

@@ -17,6 +17,7 @@ from ingest.webaddress import HOST_MAX, host_of, path_of
 VALUE_MAX = 300
 # More would be another product: who blocks a data centre blocks its ranges, not its addresses.
 MOST = 500
+MOST_PATH_CHARACTERS = 10_000  # of a site's path rules together
 
 # ISO 3166-1 alpha-2, November 2026, and XK, which geography files write for Kosovo.
 CODES = """

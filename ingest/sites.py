@@ -101,6 +101,11 @@ class _Memory(Generic[Value]):
         self._keep(name, _Kept(value, now + (MISS_SECONDS if value is None else KEEP_SECONDS)))
         return value
 
+    def knows(self, name: str | int) -> bool:
+        """Whether it was asked for lately, found or not."""
+        with self._lock:
+            return name in self.found or name in self.missed
+
     def clear(self) -> None:
         with self._lock:
             self.found.clear()
@@ -126,6 +131,10 @@ class _Memory(Generic[Value]):
 
 _sites: _Memory[KnownSite] = _Memory()
 _writers: _Memory[int] = _Memory()  # ids of sites, by the digest of a write key
+
+
+def knows(key: str) -> bool:
+    return _sites.knows(key)
 
 
 def by_key(key: str) -> KnownSite | None:
@@ -156,6 +165,10 @@ def of_server_key(value: str) -> int | None:
     """The id of the site whose write key VALUE is; None when it is unknown, expired, revoked or may only read."""
     digest = ApiKey.digest_of(value)
     return _writers.get(digest, lambda: _writer_of(digest))
+
+
+def knows_server_key(value: str) -> bool:
+    return _writers.knows(ApiKey.digest_of(value))
 
 
 def _writer_of(digest: str) -> int | None:

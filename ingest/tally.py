@@ -47,6 +47,8 @@ class Tally:
                 self.keep(Batch(site_id=site_id, received_at=time.time(), events=[], outcomes=outcomes))
             except Refused:  # nothing takes counts just now: with those of the next second
                 self.add(site_id, count)
+            except Exception:  # those of the other sites are still to be told
+                log.exception("What was refused of site %d for its rate could not be counted.", site_id)
 
     def forget(self) -> None:
         with self._lock:

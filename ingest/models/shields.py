@@ -44,5 +44,15 @@ class Shield(models.Model):
                 self.value = rules.normal(self.kind, self.value)
             except ValidationError as error:
                 raise ValidationError({"value": error}) from error
+        if self.kind == self.Kind.PATH and self.site_id and self._path_characters() > rules.MOST_PATH_CHARACTERS:
+            raise ValidationError(
+                f"{self.site}: its paths have over {rules.MOST_PATH_CHARACTERS:,} characters together, the most there "
+                "may be. Write several as one with *, or delete one first."
+            )
         if self.pk is None and self.site_id and self.site.shields.count() >= rules.MOST:
             raise ValidationError(f"{self.site}: has {rules.MOST} rules, the most there may be. Delete one first.")
+
+    def _path_characters(self) -> int:
+        """Of all path rules of the site, this one included: what an event may cost grows with them."""
+        others = self.site.shields.filter(kind=self.Kind.PATH).exclude(pk=self.pk).values_list("value", flat=True)
+        return len(self.value) + sum(map(len, others))

@@ -264,3 +264,13 @@ def test_a_fault_of_ours_is_told_to_all_that_wait(
         return await asyncio.gather(*asked, return_exceptions=True)
 
     assert [type(result) for result in run(pool, two)] == [LookupError, LookupError]
+
+
+def test_no_more_wait_for_a_thread_than_can_be_answered(
+    committed: Site, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "MOST_IN_THREADS", 0)
+    answer = collected(pool, arrival(sent(committed)))  # its site is not in memory
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+    warm(committed)
+    assert collected(pool, arrival(sent(committed))).status == 202

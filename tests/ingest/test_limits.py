@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django import Settings
 
-from ingest import limits, pipeline, queue, waiting
+from ingest import limits, pipeline, queue, sites, waiting
 from ingest.drain import Drain
 from ingest.limits import Limit, Memory, limit_of
 from ingest.models import ApiKey, Site
@@ -215,6 +215,7 @@ def tight(settings: Settings) -> Settings:
 
 
 def answers(site: Site, times: int, events: int = 1, **request: Any) -> list[Answer]:
+    sites.by_key(site.key)  # an unknown one would cost a token
     content = document(site, *[{"name": "pageview"}] * events)
     return [collect(arrival(content, **request)) for _ in range(times)]
 

@@ -9,6 +9,7 @@ import pytest
 
 from ingest import lease, partitions, quarantine, queue, writer
 from ingest.drain import Drain
+from ingest.enrich import source
 from ingest.event import Batch, Context
 from ingest.models import Quarantine, Shard, Site
 from tests.conftest import counts, rows
@@ -203,3 +204,17 @@ def test_a_writer_that_loses_its_shard_in_the_search_stops(committed: Site, monk
     with pytest.raises(lease.Lost):
         first.turn()
     assert (stored(), states()) == (0, [])
+
+
+def test_what_our_own_code_fails_on_stops_nothing(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    external = source.external
+
+    def fails_on_one(referrer: str | None, hostname: str | None) -> str | None:
+        return external(["of another kind"][len(referrer or "")], hostname) if referrer else None
+
+    monkeypatch.setattr(source, "external", fails_on_one)
+    publish(committed, event(), event(referrer="https://a.example/"), event())
+    publish(committed, event())
+    assert Drain().turn() == 3
+    assert (queue.backlog(), states()) == (0, ["XX000"])
+    assert counts()["quarantined", "XX000"] == 1

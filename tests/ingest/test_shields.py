@@ -332,3 +332,12 @@ def test_it_takes_an_address_as_a_browser_shows_it(site: Site, text: str, kinds:
 def test_a_rule_that_is_off_would_drop_nothing(listed: Site) -> None:
     Shield.objects.update(is_active=False)
     assert shields.tested(listed, "/admin/x") == []
+
+
+def test_paths_of_a_site_have_a_bound_together(site: Site) -> None:
+    """What an event may cost grows with all of them."""
+    for number in range(rules.MOST_PATH_CHARACTERS // 250):
+        Shield.objects.create(site=site, kind="path", value=f"/{number}/".ljust(250, "x"))
+    with pytest.raises(ValidationError, match="10,000 characters together"):
+        Shield(site=site, kind="path", value="/one/more").full_clean()
+    Shield(site=site, kind="host", value="one.example.com").full_clean()

@@ -93,3 +93,20 @@ def test_what_is_forgotten_is_handed_on_to_nobody(patient: None) -> None:
     found.forget()
     found.hand_on()
     assert kept.batches == []
+
+
+def test_a_fault_with_one_site_costs_no_other_its_count(patient: None, caplog: pytest.LogCaptureFixture) -> None:
+    kept: list[int] = []
+
+    def keep(batch: Batch) -> None:
+        if batch.site_id == 7:
+            raise LookupError
+        kept.append(batch.site_id)
+
+    found = Tally(keep)
+    found.add(7, 1)
+    found.add(8, 1)
+    found.hand_on()
+    found.forget()
+    assert kept == [8]
+    assert "site 7" in caplog.text
