@@ -1,5 +1,6 @@
 """`manage.py up`: its start, its refusals, its end. What happens to events meanwhile: test_whole_product.py."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -164,7 +165,8 @@ def test_nothing_is_left_when_its_parents_are_killed(another: Product, victims: 
 def test_it_starts_again_after_a_kill_of_everything(another: Product) -> None:
     home = another.servers_folder()
     for pid in pids(another, home):
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it has followed its parent
+            os.kill(pid, signal.SIGKILL)
     another.process.wait(10)
     assert "Footfall runs." in again(another)
     assert is_healthy(another.base)

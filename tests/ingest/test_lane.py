@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -47,7 +46,9 @@ def run(pool: ThreadPoolExecutor, work: Callable[[Lane], Awaitable[Any]]) -> Any
         finally:
             await one.close()
 
-    return asyncio.run(inside())
+    # In a thread of its own: in this one the tests in a browser may have left a loop.
+    with ThreadPoolExecutor(1) as loop:
+        return loop.submit(asyncio.run, inside()).result()
 
 
 def collected(pool: ThreadPoolExecutor, asked: Arrival) -> Answer:
@@ -116,14 +117,18 @@ def test_batches_of_several_shards_are_kept_whole(
     assert sum(len(batch.events) for shard in range(4) for batch in in_stream(shard)) == 20
 
 
+def may_wait() -> bool:
+    return not getattr(waiting._here, "is_forbidden", False)
+
+
 @pytest.fixture
-def threads_of_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The threads in which a site was asked for in the database."""
-    found: list[int] = []
+def waits_of_queries(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each time that a site was asked for in the database, whether the thread may wait."""
+    found: list[bool] = []
     ask = sites._found
 
     def noted(where: Q) -> sites.KnownSite | None:
-        found.append(threading.get_ident())
+        found.append(may_wait())
         return ask(where)
 
     monkeypatch.setattr(sites, "_found", noted)
@@ -131,12 +136,12 @@ def threads_of_queries(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_what_is_not_in_memory_is_asked_for_in_a_thread(
-    committed: Site, pool: ThreadPoolExecutor, threads_of_queries: list[int]
+    committed: Site, pool: ThreadPoolExecutor, waits_of_queries: list[bool]
 ) -> None:
     answer = collected(pool, arrival(sent(committed)))
     assert answer.status == 202
-    assert threads_of_queries
-    assert threading.get_ident() not in threads_of_queries
+    assert waits_of_queries
+    assert all(waits_of_queries)
 
 
 def test_a_sender_without_an_id_needs_the_salt_which_is_asked_for_in_a_thread(
@@ -160,18 +165,18 @@ def test_a_large_or_packed_body_is_read_in_a_thread(
     committed: Site, pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm(committed)
-    threads: list[int] = []
+    waits: list[bool] = []
     examine = pipeline.examine
 
     def noted(asked: Arrival, parse: lane.Parse) -> pipeline.Result:
-        threads.append(threading.get_ident())
+        waits.append(may_wait())
         return examine(asked, parse)
 
     monkeypatch.setattr(pipeline, "examine", noted)
     small, large = json.dumps(sent(committed)).encode(), json.dumps(sent(committed, *["a"] * 500)).encode()
     for content in (small, large, gzip.compress(small)):
         assert collected(pool, arrival(content)).status == 202
-    assert [thread == threading.get_ident() for thread in threads] == [True, False, False]
+    assert waits == [False, True, True]
 
 
 def test_a_packed_body_takes_its_true_room_in_a_group(
@@ -242,11 +247,12 @@ def test_a_slow_redis_is_given_up_for_a_moment(
     warm(committed)
     own_redis.client_pause(2_000, all=True)
     started = time.monotonic()
-    answer = collected(pool, arrival(sent(committed)))
-    assert answer.status == 202
-    assert time.monotonic() - started < 2
-    assert queue.door().away_until > started
-    time.sleep(max(0.0, started + 2.1 - time.monotonic()))
+    try:
+        assert collected(pool, arrival(sent(committed))).status == 202
+        assert queue.door().away_until > started
+    finally:
+        time.sleep(max(0.0, started + 2.1 - time.monotonic()))
+    assert counts() == {("stored", ""): 1}
 
 
 def test_a_fault_of_ours_is_told_to_all_that_wait(
