@@ -28,8 +28,8 @@ class Sent(msgspec.Struct, frozen=True):
 
     index: int
     event: Event
-    visitor: str | None
-    session: str | None
+    visitor: str | None = None
+    session: str | None = None
     address: str | None = None  # stated by a server for its visitor; honoured with a key only
     user_agent: str | None = None
 

@@ -2,6 +2,7 @@
 
 import functools
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
@@ -80,13 +81,32 @@ def _readable_id(item: Any) -> str | None:
     return fields.mended(value[:60]) if isinstance(value, str) else None
 
 
+Read = Callable[[dict[str, Any], str], Any]
+# What an event may have, by field: where it goes, and how it is read. Only what is there costs anything.
+OPTIONAL: tuple[tuple[str, str, Read], ...] = (
+    ("label", "label", fields.text),
+    ("category", "category", fields.text),
+    ("title", "title", fields.text),
+    ("referrer", "referrer", functools.partial(fields.text, limit=fields.URL_MAX)),
+    ("value", "value", fields.number),
+    ("currency", "currency", functools.partial(fields.text, limit=8)),
+    ("user_id", "user_id", fields.identifier),
+    ("correlation_id", "correlation_id", fields.identifier),
+    ("user_properties", "user_properties", fields.properties),
+)
+OF_SENDER: tuple[tuple[str, str, Read], ...] = (
+    ("visitor_id", "visitor", fields.identifier),
+    ("session_id", "session", fields.identifier),
+    ("ip", "address", functools.partial(fields.text, limit=SHORT_MAX)),
+    ("user_agent", "user_agent", functools.partial(fields.text, limit=1024)),
+)
+
+
 def parse_event(raw: Any, clock: Clock, index: int = 0, batch_id: uuid.UUID | None = None) -> Sent:
     """One event of the contract. Raises Rejected. `Event.visitor_id` is still 0; see `Sent`."""
     if not isinstance(raw, dict):
         raise Rejected("event_not_object", f"the event is {fields.kind_of(raw)}: must be an object.")
-    name = fields.event_name(raw)
-    page = fields.url(raw)
-    properties = fields.properties(raw)
+    name, page, properties = fields.event_name(raw), fields.url(raw), fields.properties(raw)
     said, happened = _times(raw, clock, index)
     event = Event(
         id=fields.event_id(raw) or _derived_id(batch_id, index),
@@ -95,31 +115,19 @@ def parse_event(raw: Any, clock: Clock, index: int = 0, batch_id: uuid.UUID | No
         visitor_id=0,
         is_timed=said is not None,
         sent_ts=said if said != happened else None,
-        label=fields.text(raw, "label"),
-        category=fields.text(raw, "category"),
-        hostname=page.host if page else None,
-        path=page.path if page else None,
-        query=page.query if page else None,
-        title=fields.text(raw, "title"),
-        referrer=fields.text(raw, "referrer", fields.URL_MAX),
-        value=fields.number(raw, "value"),
-        currency=fields.text(raw, "currency", 8),
-        user_id=fields.identifier(raw, "user_id"),
-        correlation_id=fields.identifier(raw, "correlation_id"),
         properties=properties,
-        user_properties=fields.properties(raw, "user_properties"),
         context=_context(raw),
+        **_present(raw, OPTIONAL),
     )
+    if page is not None:
+        event.hostname, event.path, event.query = page
     if name == ENGAGEMENT:
         _put_engagement(event, raw, properties or {})
-    return Sent(
-        index,
-        event,
-        visitor=fields.identifier(raw, "visitor_id"),
-        session=fields.identifier(raw, "session_id"),
-        address=fields.text(raw, "ip", SHORT_MAX),
-        user_agent=fields.text(raw, "user_agent", 1024),
-    )
+    return Sent(index, event, **_present(raw, OF_SENDER))
+
+
+def _present(raw: dict[str, Any], readers: tuple[tuple[str, str, Read], ...]) -> dict[str, Any]:
+    return {into: read(raw, field) for field, into, read in readers if field in raw}
 
 
 def _derived_id(batch_id: uuid.UUID | None, index: int) -> uuid.UUID:
