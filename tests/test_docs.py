@@ -210,7 +210,8 @@ def test_every_field_that_is_read_is_in_the_contract() -> None:
         for call in calls("ingest/formats")
         if isinstance(call.func, ast.Attribute) and len(call.args) > 1 and isinstance(call.args[1], ast.Constant)
     }
-    assert {"label", "user_id", "correlation_id"} <= read
+    read |= {field for field, *_ in (*native.OPTIONAL, *native.OF_SENDER)} | set(native.CONTEXT)
+    assert {"engaged_ms", "label", "visitor_id", "screen"} <= read
     assert {field for field in read if field.isidentifier()} <= documented("Fields of an event") | {"sent_at"}
 
 
