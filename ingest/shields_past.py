@@ -103,6 +103,12 @@ def claim(shield: Shield) -> bool:
     return Shield.objects.filter(idle, pk=shield.pk).update(applying_at=now) == 1
 
 
+def is_site_busy(shield: Shield) -> bool:
+    """Whether another rule of its site is being applied."""
+    others = Shield.objects.filter(site=shield.site_id).exclude(pk=shield.pk)
+    return others.filter(applying_at__gt=datetime.now(UTC) - ALIVE).exists()
+
+
 def apply(site: Site, shield: Shield, since: datetime, progress: Progress = lambda done, days: None) -> Applied:
     """Takes away what SHIELD covers of the events from SINCE on, day by day, 5,000 sessions a transaction.
 

@@ -12,6 +12,7 @@ from ingest.enrich import visitor
 from ingest.models import Shield
 
 log = logging.getLogger(__name__)
+TURN_SECONDS = 30
 
 
 @shared_task
@@ -52,11 +53,15 @@ def trim_samples() -> None:
 def apply_shield(shield_id: int, days: int = shields_past.DAYS) -> None:
     """When an owner asks for it: takes what the rule covers out of the last DAYS.
 
-    A task that takes over an hour is delivered again while it runs, and must not occupy two workers.
+    A task that takes over an hour is delivered again while it runs, and must not occupy two workers. Nor may one site
+    with several rules: its next one waits, and the worker does what is due for others.
     """
     shield = Shield.objects.select_related("site").filter(pk=shield_id).first()
     if shield is None:
         log.info("Shield %d was deleted before it was applied.", shield_id)
+        return
+    if shields_past.is_site_busy(shield):
+        apply_shield.apply_async((shield_id, days), countdown=TURN_SECONDS)
         return
     if not shields_past.claim(shield):
         log.info("Shield %d is being applied already.", shield_id)

@@ -104,3 +104,29 @@ def test_a_rule_that_has_no_past_is_not_left_as_being_applied(site: Site) -> Non
 def test_the_task_of_a_rule_that_is_gone_does_nothing(shield: Shield) -> None:
     tasks.apply_shield(shield.pk + 1)
     assert len(paths()) == 5
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the task asked the broker to hand it again, which would reach a worker."""
+    asked: list[Any] = []
+    monkeypatch.setattr(tasks.apply_shield, "apply_async", lambda args, **options: asked.append((args, options)))
+    return asked
+
+
+def test_rules_of_one_site_take_turns(shield: Shield, later: list[Any]) -> None:
+    other = Shield.objects.create(site=shield.site, kind="path", value="/a", applying_at=now())
+    tasks.apply_shield(shield.pk)
+    assert later == [((shield.pk, shields_past.DAYS), {"countdown": tasks.TURN_SECONDS})]
+    assert "/x" in paths()
+    Shield.objects.filter(pk=other.pk).update(applying_at=None)
+    tasks.apply_shield(shield.pk)
+    assert "/x" not in paths()
+
+
+def test_sites_do_not_wait_for_each_other(shield: Shield, later: list[Any]) -> None:
+    elsewhere = Site.objects.create(name="Other", domain="other.example.com")
+    Shield.objects.create(site=elsewhere, kind="path", value="/a", applying_at=now())
+    tasks.apply_shield(shield.pk)
+    assert later == []
+    assert "/x" not in paths()
