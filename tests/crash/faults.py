@@ -35,8 +35,13 @@ def kill_processes(target: Target, random: Random) -> None:
 
 
 def _kill_web_worker(target: Target, random: Random) -> None:
-    wait_for(lambda: bool(target.web_workers()), PATIENCE)
-    before = target.web_workers()
+    before: list[int] = []
+
+    def runs() -> bool:
+        before.extend(target.web_workers())
+        return bool(before)
+
+    wait_for(runs, PATIENCE)
     with contextlib.suppress(ProcessLookupError):  # ended between the look and the blow
         os.kill(random.choice(before), signal.SIGKILL)
     wait_for(lambda: bool(set(target.web_workers()) - set(before)), PATIENCE)

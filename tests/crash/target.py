@@ -43,8 +43,14 @@ class Target:
 
     def pid(self, name: str) -> int:
         """Waits for one that is just being started again."""
-        wait_for(lambda: name in self.pids(), PATIENCE)
-        return self.pids()[name]
+        found: list[int] = []
+
+        def runs() -> bool:
+            found.extend(pid for one, pid in self.pids().items() if one == name)
+            return bool(found)
+
+        wait_for(runs, PATIENCE)
+        return found[0]
 
     def web_workers(self) -> list[int]:
         """The processes that answer requests; their parent listens and starts them again."""
