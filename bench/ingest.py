@@ -20,7 +20,7 @@ import time
 import uuid
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -142,13 +142,18 @@ def used(roles: dict[int, str]) -> Used:
 
 def roles() -> dict[int, str]:
     """The product's processes and their children by what they do."""
-    said = json.loads(subprocess.run([sys.executable, "manage.py", "servers", "--json"],
-                                     capture_output=True, text=True, check=True).stdout)  # fmt: skip
     found = {os.getpid(): "load"}
-    for process in said["processes"]:
+    for process in told()["processes"]:
         for one in (process["pid"], *children(process["pid"])):
             found[one] = process["name"]
     return found
+
+
+def told() -> dict[str, Any]:
+    """Of the running product, by itself."""
+    command = [sys.executable, "manage.py", "servers", "--json"]
+    said: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return said
 
 
 def children(pid: int) -> list[int]:
@@ -184,7 +189,7 @@ def main() -> None:
     arguments.add_argument("--connections", type=int, default=32)
     arguments.add_argument("--addresses", type=int, default=5_000)
     given = arguments.parse_args()
-    address = urlsplit(os.environ.get("BASE_URL", "http://127.0.0.1:8000"))
+    address = urlsplit(os.environ.get("BASE_URL") or told()["address"])
     assert address.hostname in ("127.0.0.1", "localhost"), "loads go to this machine only"
     site = Site.objects.get(key=given.key)
     templates = [template(given.key, address.netloc, given.batch, given.addresses) for _ in range(PREPARED // 10)]

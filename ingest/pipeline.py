@@ -7,6 +7,7 @@ has the events. It knows no web framework: views and the RSGI lane call it alike
 
 import functools
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -25,6 +26,7 @@ from ingest.tally import Tally
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
+SAY_SECONDS = 10.0
 CORS = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -225,12 +227,27 @@ def is_empty(batch: Batch) -> bool:
 
 def keep_directly(batch: Batch, why: Exception) -> None:
     """In PostgreSQL, by the writer's own code. Raises Refused when that is away too."""
-    log.warning("Redis is away (%s); writing to the tables directly.", why)
+    if _is_time_to_say():
+        log.warning("Redis is away (%s); writing to the tables directly.", why)
     try:
         quarantine.write([batch], _soon, _soon)
     except (DatabaseError, psycopg.Error) as error:
         log.error("Neither Redis nor PostgreSQL takes events: %s", type(error).__name__)
         raise away() from error
+
+
+@functools.cache
+def _said() -> dict[str, float]:
+    return {"at": float("-inf")}
+
+
+def _is_time_to_say() -> bool:
+    """Once in SAY_SECONDS: thousands of requests a second may take this road."""
+    now = time.monotonic()
+    if now - _said()["at"] < SAY_SECONDS:
+        return False
+    _said()["at"] = now
+    return True
 
 
 def _soon(conn: psycopg.Connection) -> None:

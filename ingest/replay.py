@@ -82,11 +82,10 @@ def _replay(row: Quarantine, batches: list[Batch]) -> Outcome:
         written = writer.write(batches, take)
     except _Gone:
         return Outcome.GONE
-    except (psycopg.Error, ValueError, OverflowError) as error:
+    except (psycopg.Error, *quarantine.OURS) as error:
         if not quarantine.is_fault(error):
             raise
         return _refused(row, batches, error)
-    log.info("Wrote entry %d of the quarantine again: %d stored.", row.pk, written.stored)
     return Outcome.WRITTEN if written.stored else Outcome.REPEATED
 
 

@@ -183,8 +183,9 @@ class Fold:
         )
 
     def _mark(self, row: SessionRow) -> None:
-        """A session's figures are those of the hour that it started in."""
-        self.quarters.add((row.site_id, int(row.started_at.timestamp() // QUARTER_SECONDS)))
+        """A session's figures are those of the hour that it started in; one that has just begun has none yet."""
+        if row.seen_from <= row.seen_until:
+            self.quarters.add((row.site_id, int(row.started_at.timestamp() // QUARTER_SECONDS)))
 
     def _hold(self, row: SessionRow) -> SessionRow:
         self.rows[row.key] = row
@@ -255,8 +256,7 @@ class Fold:
     def _count(self, row: SessionRow, item: Placed) -> None:
         """The origin is found only of an event that comes first."""
         if comes_first(item, row):
-            if row.seen_from <= row.seen_until:  # not just begun: its start moves
-                self._mark(row)
+            self._mark(row)  # its start moves
             take_origin(row, self.origin_of(item))
             self.origins.add(row.key)
             row.first_event = item.event.id

@@ -295,3 +295,12 @@ def test_any_order_batches_and_repeats_store_the_same(
 def _clear() -> None:
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM ingest_event; DELETE FROM ingest_session; DELETE FROM ingest_visitor")
+
+
+def test_a_visitor_without_a_session_that_names_one_later_is_stored_whole(shop: Site) -> None:
+    """In a later batch, and in the same one."""
+    write([batch(shop, event(0, visitor_id=1))])
+    write([batch(shop, event(1, visitor_id=1, session_id=11))])
+    write([batch(shop, event(0, visitor_id=2), event(1, visitor_id=2, session_id=12))])
+    assert rows("SELECT id, events FROM ingest_session ORDER BY id") == [(11, 2), (12, 2)]
+    assert rows("SELECT count(*) FROM ingest_event WHERE session_id IN (11, 12)") == [(4,)]

@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from tqdm import tqdm
 
 from ingest.fields import SHORT_MAX
-from ingest.models import Shield
+from ingest.models import Shield, Site
 from ingest.shields_past import DAYS, NotKept, TooLong, apply, preview, since_days
 
 
@@ -40,6 +40,8 @@ DAYS_MAX = 3_650
 
 def _shield(key: str, id_: int) -> Shield:
     shield = Shield.objects.select_related("site").filter(pk=id_, site__key=key).first()
+    if shield is None and not Site.objects.filter(key=key).exists():
+        raise CommandError(f"--site {key[:SHORT_MAX]}: no site has this key. `manage.py sites` lists them.")
     if shield is None:
         raise CommandError(f"--rule {id_}: the site {key[:SHORT_MAX]} has no such rule. The admin lists them.")
     return shield
