@@ -17,6 +17,7 @@ from ingest.drain import Drain
 from ingest.models import Site
 from tests import servers_plugin
 from tests.conftest import forget
+from tests.product import wait_for
 from tests.ingest.writers import publish, stored
 
 pytestmark = pytest.mark.usefixtures("quick_turns")
@@ -37,12 +38,18 @@ class Store:
 
     def cut(self, lost: int) -> None:
         """The power ends, and LOST bytes at the end of the file were not on the disk."""
+        wait_for(self._has_written, 30)
         self.process.kill()
         self.process.wait()
         (file,) = [path for path in (self.home / "redis").rglob("*.aof") if path.stat().st_size]
         with file.open("r+b") as opened:
             opened.truncate(file.stat().st_size - lost)
         self.start()
+
+    def _has_written(self) -> bool:
+        """While its disk is busy Redis keeps what is new in memory, for up to two seconds."""
+        told = queue.client().info("persistence")
+        return told["aof_buffer_length"] == 0 and told["aof_pending_bio_fsync"] == 0
 
 
 @pytest.fixture
