@@ -17,8 +17,8 @@ from ingest.drain import Drain
 from ingest.models import Site
 from tests import servers_plugin
 from tests.conftest import forget
-from tests.product import wait_for
 from tests.ingest.writers import publish, stored
+from tests.product import wait_for
 
 pytestmark = pytest.mark.usefixtures("quick_turns")
 
