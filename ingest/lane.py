@@ -159,7 +159,7 @@ class Publisher:
     async def _publish(self, batches: list[Batch]) -> None:
         queue.check_breaker()
         client = self._connected()
-        if queue.is_time_to_look():
+        if queue.door().look.is_time():
             sizes = [await client.memory_usage(key) for key in queue.stream_keys()]
             queue.door().waiting_bytes = sum(int(size or 0) for size in sizes)
         queue.check_room()

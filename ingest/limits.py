@@ -27,6 +27,7 @@ from ingest import addresses, queue, waiting
 from ingest.enrich import visitor
 from ingest.hashing import digest
 from ingest.refusal import Refused
+from ingest.seldom import Seldom
 
 log = logging.getLogger(__name__)
 PROCESSES = 16
@@ -90,7 +91,7 @@ class Memory:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, int], Known] = OrderedDict()
         self._lock = threading.Lock()
-        self._silent_until = float("-inf")
+        self._alarm = Seldom(ALARM_SECONDS)
 
     def take(self, limit: Limit, name: int, events: int) -> Verdict:
         """Takes EVENTS tokens out of the bucket NAME, or none."""
@@ -100,7 +101,8 @@ class Memory:
         try:
             verdict = queue.ask(functools.partial(_ask, limit, name, spent, events))
         except queue.Away as error:
-            self._alarm(error)
+            if self._alarm.is_time():
+                log.warning("Rates are not limited, Redis cannot be asked: %s", error)
             return Verdict(True, limit.size)
         with self._lock:
             known = self._recall(limit, name)
@@ -138,12 +140,6 @@ class Memory:
         else:
             self._known.move_to_end(key)
         return known
-
-    def _alarm(self, error: Exception) -> None:
-        now = time.monotonic()
-        if now >= self._silent_until:
-            self._silent_until = now + ALARM_SECONDS
-            log.warning("Rates are not limited, Redis cannot be asked: %s", error)
 
 
 def _ask(limit: Limit, name: int, spent: int, asked: int, to: redis.Redis) -> Verdict:

@@ -7,7 +7,6 @@ has the events. It knows no web framework: views and the RSGI lane call it alike
 
 import functools
 import logging
-import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -20,13 +19,14 @@ from ingest import body, limits, quarantine, queue, samples, sites
 from ingest.event import Batch, Context, Sample
 from ingest.formats import Envelope, Sent, native
 from ingest.refusal import Refused, Rejection
+from ingest.seldom import Seldom
 from ingest.sites import KnownSite
 from ingest.steps import STEPS, Arrival, Dropped, Situation, is_untracked, sender_at, sender_of
 from ingest.tally import Tally
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 5
-SAY_SECONDS = 10.0
+telling = Seldom(10.0)  # that Redis is away: thousands of requests a second may take the other road
 CORS = {"Access-Control-Allow-Origin": "*"}
 
 
@@ -227,27 +227,13 @@ def is_empty(batch: Batch) -> bool:
 
 def keep_directly(batch: Batch, why: Exception) -> None:
     """In PostgreSQL, by the writer's own code. Raises Refused when that is away too."""
-    if _is_time_to_say():
+    if telling.is_time():
         log.warning("Redis is away (%s); writing to the tables directly.", why)
     try:
         quarantine.write([batch], _soon, _soon)
     except (DatabaseError, psycopg.Error) as error:
         log.error("Neither Redis nor PostgreSQL takes events: %s", type(error).__name__)
         raise away() from error
-
-
-@functools.cache
-def _said() -> dict[str, float]:
-    return {"at": float("-inf")}
-
-
-def _is_time_to_say() -> bool:
-    """Once in SAY_SECONDS: thousands of requests a second may take this road."""
-    now = time.monotonic()
-    if now - _said()["at"] < SAY_SECONDS:
-        return False
-    _said()["at"] = now
-    return True
 
 
 def _soon(conn: psycopg.Connection) -> None:

@@ -16,6 +16,7 @@ from django.conf import settings
 
 from ingest import waiting
 from ingest.event import Batch, apart
+from ingest.seldom import Seldom
 
 GROUP, CONSUMER = "writer", "writer"
 # An entry holds the batches of one or more requests; `VERSION` changes when old code could not read them.
@@ -50,7 +51,7 @@ class Door:
 
     def __init__(self) -> None:
         self.away_until = 0.0
-        self.looked_at = float("-inf")
+        self.look = Seldom(1.0)  # how many bytes the streams take is asked so often, as Redis estimates them
         self.waiting_bytes = 0
 
 
@@ -115,7 +116,7 @@ def shard_of(visitor_id: int) -> int:
 
 def publish(batch: Batch) -> None:
     """Returns when Redis has the whole batch. Raises Away when it may not have; a repeat is harmless."""
-    if is_time_to_look():
+    if door().look.is_time():
         door().waiting_bytes = ask(_waiting_bytes)
     check_room()
     ask(functools.partial(_add, entries_of([batch])))
@@ -157,15 +158,6 @@ def stream_keys() -> list[str]:
 
 def _waiting_bytes(of: redis.Redis) -> int:
     return sum(int(of.memory_usage(key) or 0) for key in stream_keys())
-
-
-def is_time_to_look() -> bool:
-    """Once a second: how many bytes the streams take is asked, as Redis estimates them."""
-    now = time.monotonic()
-    if now - door().looked_at < 1:
-        return False
-    door().looked_at = now
-    return True
 
 
 def check_room() -> None:

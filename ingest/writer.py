@@ -34,12 +34,12 @@ AGAIN = (
     psycopg.errors.UndefinedTable,
 )
 
-# What is acknowledged must be on the disk, whatever the role's setting says.
-SURELY = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"
-
-
-# A batch finds its rows by their keys, each once; for a young table PostgreSQL would rather read it whole.
-BY_KEYS = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+# For this transaction. A batch finds its rows by their keys, each once, and for a young table PostgreSQL would rather
+# read it whole; what is acknowledged must be on the disk, whatever the role's setting says.
+BY_KEYS_AND_SURELY = """
+SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+       set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), true)
+"""
 
 
 class Written(NamedTuple):
@@ -56,8 +56,7 @@ def write(batches: list[Batch], inside: Callable[[psycopg.Connection], None] | N
     for attempt in range(1, ATTEMPTS + 1):
         try:
             with conn.transaction():
-                conn.execute(SURELY)
-                conn.execute(BY_KEYS)
+                conn.execute(BY_KEYS_AND_SURELY)
                 if inside is not None:
                     inside(conn)
                 return _write(conn, batches)

@@ -105,6 +105,7 @@ def forget() -> None:
     limits.memory.cache_clear()
     samples.allowance.cache_clear()
     pipeline.too_many().forget()
+    pipeline.telling.forget()
     visitor._salts.clear()
     visitor._recent.clear()
     queue.client.cache_clear()

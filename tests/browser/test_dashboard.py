@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from django.db import connection
-from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from ingest.models import IngestCount, Session, Site
 from reports.models import Membership, User
+from tests.browser.logged_in import log_in
 from tests.reports.rows import Hit, Sitting, store
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -43,14 +43,6 @@ def shop() -> Iterator[Site]:
     yield site
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE ingest_event")
-
-
-def log_in(context: BrowserContext, server: LiveServer) -> None:
-    """By a session of the test's own: the log-in page has its test."""
-    client = Client()
-    client.force_login(User.objects.get(email="alice@example.com"))
-    cookie = client.cookies["footfall_session"].value
-    context.add_cookies([{"name": "footfall_session", "value": cookie, "url": server.url}])
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
-from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from ingest.models import Shield, Site
 from reports.models import Membership, User
+from tests.browser.logged_in import log_in
 from tests.reports.ledger_rows import bot, hit, kept, sample
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -36,13 +36,6 @@ def shop(transactional_db: None) -> Site:
         site, "too_old", "rejected", name="signup", detail="timestamp is over 7 days old.", event='{"name": "signup"}'
     )
     return site
-
-
-def log_in(context: BrowserContext, server: LiveServer) -> None:
-    client = Client()
-    client.force_login(User.objects.get(email="alice@example.com"))
-    cookie = client.cookies["footfall_session"].value
-    context.add_cookies([{"name": "footfall_session", "value": cookie, "url": server.url}])
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """What a sender waits for when Redis is away, and what made-up keys cost."""
 
+import logging
+
 import psycopg
+import pytest
 from django.db import connection
 from pytest_django import Settings
 
@@ -57,3 +60,12 @@ def test_a_known_site_costs_no_more_than_its_events(site: Site, settings: Settin
     assert spent.count(202) == 18
     assert len(waiting()) == 19
     assert queue.backlog() == 19
+
+
+def test_the_log_says_seldom_that_redis_is_away(
+    committed: Site, no_redis: Silence, caplog: pytest.LogCaptureFixture
+) -> None:
+    with no_redis(), caplog.at_level(logging.WARNING, "ingest.pipeline"):
+        for _ in range(5):
+            assert collect(arrival(document(committed, {"name": "a"}))).status == 202
+    assert [record.name for record in caplog.records].count("ingest.pipeline") == 1
