@@ -24,6 +24,7 @@ Key = tuple[int, int]  # site, session
 # Site, and quarter-hour since 1970: in every zone an hour of the clock begins with one.
 Quarter = tuple[int, int]
 QUARTER_SECONDS = 900
+HALF_HOUR = 1800
 # How many sessions of one visitor are looked at for an event without a session's name: ids are the sender's,
 # and one that names a session for every event must not slow the others down.
 MOST_NEAR = 50
@@ -149,12 +150,14 @@ class Fold:
         self.of_visitor: dict[Key, list[SessionRow]] = defaultdict(list)
         self.stored: set[Key] = set()
         self.touched: dict[Key, None] = {}
+        self.pages: dict[Key, tuple[str | None, str | None]] = {}  # as they were stored
         self.joined: dict[Key, Key] = {}
         self.origins: set[Key] = set()
         self.quarters: set[Quarter] = set()
         for row in loaded:
             self._hold(row)
             self.stored.add(row.key)
+            self.pages[row.key] = row.entry_page, row.exit_page
 
     def add(self, events: Iterable[Placed]) -> Folded:
         """Folds the events, sets their `session_id` and says what changed."""
@@ -174,6 +177,8 @@ class Fold:
         rows = [self.rows[key] for key in self.touched if key in self.rows]
         for row in rows:
             self._mark(row)
+            if row.key in self.origins or (row.entry_page, row.exit_page) != self.pages.get(row.key):
+                self._mark_all(row)
         return Folded(
             [row for row in rows if row.key not in self.stored],
             [row for row in rows if row.key in self.stored],
@@ -186,6 +191,13 @@ class Fold:
         """A session's figures are those of the hour that it started in; one that has just begun has none yet."""
         if row.seen_from <= row.seen_until:
             self.quarters.add((row.site_id, int(row.started_at.timestamp() // QUARTER_SECONDS)))
+
+    def _mark_all(self, row: SessionRow) -> None:
+        """Each of a session's events is broken down by what the session is, in the hour of the event."""
+        first, last = int(row.seen_from.timestamp()), int(row.seen_until.timestamp())
+        # By half hours: one may be all there is of an hour in which clocks are set.
+        for seconds in (*range(first, last, HALF_HOUR), last):
+            self.quarters.add((row.site_id, seconds // QUARTER_SECONDS))
 
     def _hold(self, row: SessionRow) -> SessionRow:
         self.rows[row.key] = row
@@ -287,7 +299,8 @@ def count(row: SessionRow, item: Placed) -> None:
         row.user_id, row.user_at = event.user_id, ts
     row.engaged_ms += event.engaged_ms or 0
     row.scroll = max(row.scroll, event.scroll or 0)
-    row.revenue += (event.value or 0.0) if event.currency else 0.0
+    if event.currency and event.value:
+        row.revenue = added(row.revenue, event.value)
     row.is_bounce = row.page_views == 1 and row.interactive == 0
 
 
@@ -307,8 +320,12 @@ SUMS = (
     "interactions",
     "errors",
     "engaged_ms",
-    "revenue",
 )
+
+
+def added(one: float, other: float) -> float:
+    """Rounded to ten-thousandths, so that a sum is the same in any order (up to some 900 billion)."""
+    return round(one + round(other, 4), 4)
 
 
 def merge(into: SessionRow, other: SessionRow) -> None:
@@ -326,6 +343,7 @@ def merge(into: SessionRow, other: SessionRow) -> None:
         into.user_id, into.user_at = other.user_id, other.user_at
     for name in SUMS:
         setattr(into, name, getattr(into, name) + getattr(other, name))
+    into.revenue = added(into.revenue, other.revenue)
     into.scroll = max(into.scroll, other.scroll)
     into.is_bounce = into.page_views == 1 and into.interactive == 0
 

@@ -39,6 +39,8 @@ class KnownSite(NamedTuple):
     honours_dnt: bool = False
     kept_parameters: tuple[str, ...] = ()  # of pages' queries, beside the campaign's
     rules: Rules = NO_RULES
+    events_days: int = 90
+    property_dimensions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, site: Site) -> "KnownSite":
@@ -56,6 +58,8 @@ class KnownSite(NamedTuple):
             site.honours_dnt,
             tuple(name.lower() for name in site.kept_parameters),
             shields.of_site(site.pk),
+            site.events_days,
+            tuple(dict.fromkeys(site.property_dimensions)),
         )
 
     def allows(self, host: str | None) -> bool:

@@ -9,12 +9,12 @@ import psycopg
 from django.db import DatabaseError
 from django.http import QueryDict
 
+from ingest.clock import day_of
 from ingest.models import Site
 from reports import realtime
 from reports.links import TABS, Links
 from reports.queries import buckets, parse, periods
 from reports.queries.answer import compared_of
-from reports.queries.clock import day_of
 from reports.queries.query import Interval, Query, QueryTimeout, Result
 from reports.queries.run import run_all
 from reports.words import FilterWords, of_filter

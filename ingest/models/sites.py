@@ -7,10 +7,13 @@ from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.timezone import now
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+
+LEAST_DAYS, MOST_DAYS = 2, 36_500  # what is kept for a day only could be gone before it is counted
 
 
 def new_site_key() -> str:
@@ -62,6 +65,35 @@ class Site(models.Model):
         blank=True,
         help_text="Query parameters of pages that are kept beside the campaign ones; all others are cut off.",
     )
+    property_dimensions = ArrayField(
+        models.CharField(max_length=64),
+        default=list,
+        db_default=[],
+        blank=True,
+        size=20,
+        help_text="Properties of events that have a breakdown of their own, at most 20.",
+    )
+    events_days = models.PositiveIntegerField(
+        "days of events",
+        default=90,
+        db_default=90,
+        validators=[MinValueValidator(LEAST_DAYS), MaxValueValidator(MOST_DAYS)],
+        help_text="How long single events are kept.",
+    )
+    sessions_days = models.PositiveIntegerField(
+        "days of sessions",
+        default=365,
+        db_default=365,
+        validators=[MinValueValidator(LEAST_DAYS), MaxValueValidator(MOST_DAYS)],
+        help_text="How long sessions and visitors are kept; no shorter than events.",
+    )
+    aggregates_days = models.PositiveIntegerField(
+        "days of aggregates",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(LEAST_DAYS), MaxValueValidator(MOST_DAYS)],
+        help_text="How long aggregates are kept; no shorter than sessions. Empty: for ever.",
+    )
     session_minutes = models.PositiveSmallIntegerField(default=30)
     secret = models.BinaryField(max_length=32, default=secrets.token_bytes, editable=False)
     created_at = models.DateTimeField(default=now, editable=False)
@@ -71,6 +103,19 @@ class Site(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        if self.events_days > self.sessions_days:
+            raise ValidationError(
+                {"sessions_days": f"{self.sessions_days}: must be {self.events_days} or more, the days of events."}
+            )
+        if self.aggregates_days is not None and self.aggregates_days < self.sessions_days:
+            raise ValidationError(
+                {
+                    "aggregates_days": f"{self.aggregates_days}: must be {self.sessions_days} or more, the days of "
+                    "sessions, or empty for ever."
+                }
+            )
 
     @property
     def zone(self) -> zoneinfo.ZoneInfo:
@@ -83,6 +128,7 @@ class ApiKey(models.Model):
     class Scope(models.TextChoices):
         READ = "read", "Read figures"
         WRITE = "write", "Send events for others"
+        PEOPLE = "people", "Hand out and erase one person's data"
 
     site = models.ForeignKey(Site, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=120)

@@ -6,7 +6,8 @@ backslash before what would part columns or lines.
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +30,9 @@ FORMATS: dict[type, Callable[[Any], str]] = {
     float: repr,
     bool: lambda value: "t" if value else "f",
     datetime: datetime.isoformat,
+    bytes: lambda value: "\\\\x" + value.hex(),
+    Decimal: str,
+    date: date.isoformat,
     UUID: lambda value: f"{value.int:032x}",
 }
 

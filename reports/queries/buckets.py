@@ -5,7 +5,7 @@ import itertools
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 
-from reports.queries.clock import DAY, instant, months_later, next_hour
+from ingest.clock import DAY, instant, months_later, next_hour
 from reports.queries.query import Bucket, Interval, Period, QueryRefused
 
 # Up to how many days: the intervals that may be chosen, and the one that is taken.

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from reports.queries.clock import DAY, HOUR, day_of, day_start, hour_start, instant, months_later
+from ingest.clock import DAY, HOUR, day_of, day_start, hour_start, instant, months_later
 from reports.queries.query import Comparison, Period, QueryRefused
 
 EARLIEST = date(1990, 1, 1)  # before the web; keeps arithmetic on dates far from its ends

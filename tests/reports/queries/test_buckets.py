@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.clock import DAY, HOUR
 from reports.queries import buckets, periods
 from reports.queries.buckets import buckets as cut
-from reports.queries.clock import DAY, HOUR
 from reports.queries.query import Interval, Period, QueryRefused
 from tests.reports.queries.test_clock import MOMENTS, ZONES
 from tests.reports.queries.test_periods import BERLIN, NAMES, NOW, days, preset

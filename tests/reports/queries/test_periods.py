@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.clock import day_of
 from reports.queries import periods
-from reports.queries.clock import day_of
 from reports.queries.query import Comparison, Period, QueryRefused
 from tests.reports.queries.test_clock import MOMENTS, ZONES
 from tests.reports.rows import at

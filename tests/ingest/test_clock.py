@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.queries import clock
+from ingest import clock
 from tests.reports.rows import at
 
 ZONES = st.sampled_from(sorted(zoneinfo.available_timezones())).map(ZoneInfo)

@@ -70,3 +70,23 @@ def _first(low: datetime, high: datetime, holds: Callable[[datetime], bool]) -> 
         middle = (few + many) // 2
         few, many = (few, middle) if holds(start + middle * SECOND) else (middle, many)
     return start + many * SECOND
+
+
+def day_holding(zone: ZoneInfo, moment: datetime) -> date:
+    """The day in whose span MOMENT lies. Not the clock's where an hour over midnight comes twice."""
+    day = day_of(zone, moment)
+    while moment >= day_start(zone, day + DAY):
+        day += DAY
+    while moment < day_start(zone, day):
+        day -= DAY
+    return day
+
+
+def hours_of(zone: ZoneInfo, day: date) -> list[datetime]:
+    """The starts of the day's hours and, last, its end: they tile the day, whatever the zone's clocks do."""
+    moment, end = day_start(zone, day), day_start(zone, day + DAY)
+    edges = []
+    while moment < end:
+        edges.append(moment)
+        moment = next_hour(zone, moment)
+    return [*edges, end]

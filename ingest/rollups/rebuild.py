@@ -1,0 +1,166 @@
+"""One bucket counted again and replaced, in one transaction on one snapshot.
+
+The marks that are seen in that snapshot are deleted with it: what a writer has not committed yet is neither counted nor
+unmarked. Two rebuilds of a day at once: the second goes away, or finds that what it wants to replace was replaced, and
+its transaction is refused. Run again, killed half-way or repeated, the rows come out the same.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+import psycopg
+from psycopg.pq import TransactionStatus
+
+from ingest.clock import HOUR
+from ingest.rollups import recount, rows
+from ingest.rollups.buckets import Day, Hour, today
+from ingest.rollups.raw import Raw, load
+from ingest.sites import KnownSite
+from ingest.writer import connected
+
+log = logging.getLogger(__name__)
+ATTEMPTS = 5
+KEPT_DAYS = 2  # of breakdowns by hour: today and yesterday
+DAY_BITS = 24  # of the lock's number; the site has the others
+
+SNAPSHOT = """
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+SET LOCAL statement_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = 0
+"""
+LOCK = "SELECT pg_try_advisory_xact_lock(%s)"
+IS_FINAL = "SELECT is_final FROM ingest_daily_total WHERE site_id = %s AND day = %s"
+UNMARK = "DELETE FROM ingest_dirty_hour WHERE site_id = %s AND hour >= %s AND hour <= %s"
+CAPPED_NAMES = "named events"
+REPLACED = (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected)
+
+
+class Busy(Exception):  # noqa: N818
+    """Somebody else is building this day."""
+
+
+class Final(Exception):  # noqa: N818
+    """The day's raw rows are gone, so it cannot be counted again."""
+
+
+class Built(NamedTuple):
+    events: int  # read
+    rows: int  # written
+    seconds: float
+
+
+def hour(site: KnownSite, one: Hour) -> Built:
+    """An hour of a day that is not over, with its breakdown. Raises Busy, Final, psycopg.Error."""
+    return _settled(lambda: _hour(site, one))
+
+
+def day(site: KnownSite, one: Day, now: datetime, *, is_last: bool = False) -> Built:
+    """A day that is over, with its hours. IS_LAST: never again, for its raw rows are about to go.
+
+    Raises Busy, Final, psycopg.Error.
+    """
+    return _settled(lambda: _day(site, one, now, is_last=is_last))
+
+
+def _settled(build: Callable[[], Built]) -> Built:
+    """Again when somebody else was quicker: what they built is replaced by what is known now."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return build()
+        except REPLACED as error:
+            if attempt == ATTEMPTS:
+                raise
+            log.info("Building again after %s.", type(error).__name__)
+    raise AssertionError("unreachable")
+
+
+def _hour(site: KnownSite, one: Hour) -> Built:
+    started = time.perf_counter()
+    with building(site.id, one.day) as conn:
+        raw = load(conn, site, (one.start, one.end))
+        rows.clear_hours(conn, site.id, one.start, one.end)
+        written = _put_hours(conn, site.id, [one], raw, with_breakdown=True)
+        conn.execute(UNMARK, (site.id, one.start, one.end - HOUR))
+        return Built(raw.happened, written, time.perf_counter() - started)
+
+
+def _day(site: KnownSite, one: Day, now: datetime, *, is_last: bool) -> Built:
+    started = time.perf_counter()
+    with building(site.id, one.date) as conn:
+        raw = load(conn, site, one.edges)
+        rows.clear_hours(conn, site.id, one.start, one.end)
+        rows.clear_day(conn, site.id, one.date)
+        is_recent = (today(site.zone, now) - one.date).days < KEPT_DAYS
+        written = _put_hours(conn, site.id, one.hours_in(one.start, one.end), raw, with_breakdown=is_recent)
+        written += _put_day(conn, site.id, one, raw.whole(), started, is_last=is_last)
+        conn.execute(UNMARK, (site.id, one.start, one.end - HOUR))
+        return Built(raw.happened, written, time.perf_counter() - started)
+
+
+@contextmanager
+def building(site_id: int, day: date) -> Iterator[psycopg.Connection]:
+    """A transaction that alone may replace this day's rows. Raises Busy and Final."""
+    conn = connected()
+    is_outermost = conn.info.transaction_status == TransactionStatus.IDLE
+    with conn.transaction():
+        if is_outermost:  # inside another one, as in a test, the snapshot is that one's
+            conn.execute(SNAPSHOT)
+        if not _asked(conn, LOCK, (site_id << DAY_BITS | day.toordinal(),)):
+            raise Busy(f"Site {site_id}, {day}: is being built.")
+        if _asked(conn, IS_FINAL, (site_id, day)):
+            raise Final(f"Site {site_id}, {day}: its raw rows are gone, so it stays as it is.")
+        yield conn
+
+
+def _asked(conn: psycopg.Connection, query: str, values: tuple[object, ...]) -> bool:
+    row = conn.execute(query, values).fetchone()
+    return bool(row and row[0])
+
+
+def _put_hours(conn: psycopg.Connection, site_id: int, hours: list[Hour], raw: Raw, *, with_breakdown: bool) -> int:
+    named, breakdowns = rows.NamedEvents("ingest_hourly_events", "hour"), _hourly()
+    written = 0
+    for one, total, names in zip(hours, recount.totals(raw), recount.named(raw).rows, strict=True):
+        if total is not None:
+            about = {"site_id": site_id, "hour": one.start, "ends_at": one.end}
+            rows.put_total(conn, "ingest_hourly_total", about, total)
+            written += 1
+        named.add(site_id, one.start, names)
+    if with_breakdown:
+        for dimension, found in recount.breakdowns(raw):
+            for one, values in zip(hours, found.rows, strict=True):
+                breakdowns.add(site_id, one.start, dimension, values)
+    return written + named.write(conn) + breakdowns.write(conn)
+
+
+def _hourly() -> rows.Breakdowns:
+    return rows.Breakdowns("ingest_hourly_breakdown", "hour")
+
+
+def _put_day(conn: psycopg.Connection, site_id: int, one: Day, raw: Raw, started: float, *, is_last: bool) -> int:
+    [total], named, capped = recount.totals(raw), recount.named(raw), list[str]()
+    if total is None and not is_last:
+        return 0
+    breakdowns = rows.Breakdowns("ingest_daily_breakdown", "day")
+    for dimension, found in recount.breakdowns(raw):
+        breakdowns.add(site_id, one.date, dimension, found.rows[0])
+        capped += [dimension] if found.capped[0] else []
+    capped += [CAPPED_NAMES] if named.capped[0] else []
+    names = rows.NamedEvents("ingest_daily_events", "day")
+    names.add(site_id, one.date, named.rows[0])
+    about = {
+        "site_id": site_id,
+        "day": one.date,
+        "starts_at": one.start,
+        "ends_at": one.end,
+        "built_at": datetime.now(UTC),
+        "took_ms": int((time.perf_counter() - started) * 1000),
+        "is_final": is_last,
+        "capped": capped,
+    }
+    rows.put_total(conn, "ingest_daily_total", about, total or recount.NOTHING)
+    return 1 + names.write(conn) + breakdowns.write(conn)

@@ -1,0 +1,62 @@
+"""How far a site's aggregates go, and what happens when its days become those of another time zone."""
+
+from datetime import date, datetime, timedelta
+
+import psycopg
+from psycopg import sql
+
+from ingest.clock import HOUR, hour_start
+from ingest.models import RollupState
+from ingest.rollups import rows
+from ingest.rollups.buckets import today
+from ingest.sites import KnownSite
+from ingest.writer import connected
+
+FIRST_EVENT = "SELECT min(ts) FROM ingest_event WHERE site_id = %s"
+FINAL_UNTIL = "SELECT max(ends_at) FROM ingest_daily_total WHERE site_id = %s AND is_final"
+CLEAR_DAYS = sql.SQL("""
+DELETE FROM {table} WHERE site_id = %(site)s AND day NOT IN (
+  SELECT day FROM ingest_daily_total WHERE site_id = %(site)s AND is_final
+)
+""")
+MARK = """
+INSERT INTO ingest_dirty_hour (site_id, hour)
+SELECT %s, hour FROM generate_series(%s::timestamptz, %s::timestamptz, interval '1 hour') AS hour
+"""
+
+
+def of(site: KnownSite, now: datetime) -> RollupState:
+    """As it stands. A site without one begins now: all it had before is marked dirty."""
+    fresh = {"zone": site.zone.key, "hours_until": hour_start(site.zone, now), "days_until": today(site.zone, now)}
+    found, _ = RollupState.objects.get_or_create(site_id=site.id, defaults=fresh)
+    if found.zone != site.zone.key:
+        with connected().transaction():
+            _rezone(connected(), site, now)
+            RollupState.objects.filter(site_id=site.id).update(**fresh)
+        found.refresh_from_db()
+    return found
+
+
+def advance(site: KnownSite, *, hours_until: datetime | None = None, days_until: date | None = None) -> None:
+    """Never back: another run may have come further."""
+    moved = RollupState.objects.filter(site_id=site.id)
+    if hours_until is not None:
+        moved.filter(hours_until__lt=hours_until).update(hours_until=hours_until)
+    if days_until is not None:
+        moved.filter(days_until__lt=days_until).update(days_until=days_until)
+
+
+def _rezone(conn: psycopg.Connection, site: KnownSite, now: datetime) -> None:
+    """Marks all that can still be counted, and takes its buckets away: they are of another clock.
+
+    Days whose raw rows are gone stay as they are, in the zone they were counted in.
+    """
+    [final] = conn.execute(FINAL_UNTIL, (site.id,)).fetchone() or [None]
+    [first] = conn.execute(FIRST_EVENT, (site.id,)).fetchone() or [None]
+    rows.clear_hours(conn, site.id, final or datetime.min.replace(tzinfo=now.tzinfo), now + timedelta(days=2))
+    # The totals last: they say which days are final.
+    for table in reversed(rows.DAILY):
+        conn.execute(CLEAR_DAYS.format(table=sql.Identifier(table)), {"site": site.id})
+    start = max(filter(None, (first, final)), default=None)
+    if start is not None:
+        conn.execute(MARK, (site.id, hour_start(site.zone, start), now + HOUR))
