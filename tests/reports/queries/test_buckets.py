@@ -12,7 +12,7 @@ from ingest.clock import DAY, HOUR
 from reports.queries import buckets, periods
 from reports.queries.buckets import buckets as cut
 from reports.queries.query import Interval, Period, QueryRefused
-from tests.reports.queries.test_clock import MOMENTS, ZONES
+from tests.ingest.test_clock import MOMENTS, ZONES
 from tests.reports.queries.test_periods import BERLIN, NAMES, NOW, days, preset
 from tests.reports.rows import at
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ingest.clock import day_of
 from reports.queries import periods
 from reports.queries.query import Comparison, Period, QueryRefused
-from tests.reports.queries.test_clock import MOMENTS, ZONES
+from tests.ingest.test_clock import MOMENTS, ZONES
 from tests.reports.rows import at
 
 BERLIN = ZoneInfo("Europe/Berlin")
