@@ -151,6 +151,18 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 
+# --- Mail: alerts for staff ---------------------------------------------------------------------------------
+
+ALERT_EMAILS = env.words("ALERT_EMAILS", default=[])
+EMAIL_TLS = env.choice("EMAIL_TLS", default="starttls", allowed={"starttls", "ssl", "none"})
+EMAIL_HOST = env.text("EMAIL_HOST")
+EMAIL_PORT = env.integer("EMAIL_PORT", default=465 if EMAIL_TLS == "ssl" else 587, low=1, high=65_535)
+EMAIL_HOST_USER = env.text("EMAIL_USER")
+EMAIL_HOST_PASSWORD = env.text("EMAIL_PASSWORD")
+EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL_TLS == "starttls", EMAIL_TLS == "ssl"
+EMAIL_TIMEOUT = 10  # seconds: a worker waits for it
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("EMAIL_FROM", f"footfall@{secret.host_of(BASE_URL)}")
+
 # --- API --------------------------------------------------------------------------------------------------
 
 REST_FRAMEWORK = {

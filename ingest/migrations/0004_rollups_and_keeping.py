@@ -240,6 +240,7 @@ class Migration(migrations.Migration):
                 ('rows', models.BigIntegerField(default=0)),
                 ('detail', models.TextField(default='')),
                 ('error', models.TextField(default='')),
+                ('alerted_at', models.DateTimeField(null=True)),
             ],
             options={
                 'ordering': ['-id'],

@@ -1,7 +1,11 @@
 """What ran, and what was asked for. Small tables, shown to staff."""
 
+from datetime import timedelta
+
 from django.db import models
 from django.utils.timezone import now
+
+SILENCE = timedelta(minutes=15)  # longer without a sign of life means that the process is gone
 
 
 class JobRun(models.Model):
@@ -19,6 +23,7 @@ class JobRun(models.Model):
     rows = models.BigIntegerField(default=0)  # written or deleted
     detail = models.TextField(default="")  # what it did, as a sentence
     error = models.TextField(default="")
+    alerted_at = models.DateTimeField(null=True)  # staff were told that it failed, or that it works again
 
     class Meta:
         ordering = ["-id"]
@@ -26,6 +31,26 @@ class JobRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.task}, {self.started_at:%Y-%m-%d %H:%M}"
+
+    @staticmethod
+    def failures() -> models.Q:
+        """Runs that ended with an error, or whose process is gone."""
+        return ~models.Q(error="") | models.Q(ended_at=None, seen_at__lt=now() - SILENCE)
+
+    @property
+    def is_lost(self) -> bool:
+        return self.ended_at is None and self.seen_at < now() - SILENCE
+
+    @property
+    def is_running(self) -> bool:
+        return self.ended_at is None and not self.is_lost
+
+    @property
+    def problem(self) -> str:
+        """What went wrong, as sentences; "" when nothing did."""
+        if self.is_lost:
+            return f"Its process is gone: no sign of life since {self.seen_at:%Y-%m-%d %H:%M} UTC."
+        return self.error
 
 
 class PersonRequest(models.Model):

@@ -1,0 +1,30 @@
+"""What staff must hear of: a line of the log at ERROR, and a message to ALERT_EMAILS where there is a mail server."""
+
+import logging
+import smtplib
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+log = logging.getLogger(__name__)
+
+
+def send(subject: str, text: str) -> bool:
+    """Whether it was said to everybody it is for. A mail server that is away is logged, never raised.
+
+    TEXT holds no data of a visitor: mail is kept for ever, and not by us.
+    """
+    log.error("%s: %s", subject, text)
+    if not (settings.ALERT_EMAILS and settings.EMAIL_HOST):
+        return True
+    try:
+        EmailMessage(_line(subject), text, settings.DEFAULT_FROM_EMAIL, settings.ALERT_EMAILS).send()
+    except (OSError, smtplib.SMTPException) as error:
+        log.error("No alert could be mailed by %s: %s", settings.EMAIL_HOST, error)
+        return False
+    return True
+
+
+def _line(subject: str) -> str:
+    """With a line break, Django takes a subject for an attempt to add headers."""
+    return " ".join(f"Footfall: {subject}".split())
