@@ -13,24 +13,17 @@ from typing import NamedTuple
 import psycopg
 from django.db.models import F, Q
 
-from ingest import refold, rules, writer
+from ingest import rules, withdrawal, writer
 from ingest.models import Shield, Site
-from ingest.sessions import Folded, Placed, SessionRow
 from ingest.sites import KnownSite
 from ingest.steps import BLOCKS
-from ingest.store import events, ledger, marks, removal, sessions
+from ingest.store import ledger, removal
+from ingest.withdrawal import Taken
 
 log = logging.getLogger(__name__)
 DAYS = 30
 SECONDS = 10  # that a preview may take
-SESSIONS, EVENTS = 5_000, 100_000  # in one transaction, unless a single session has more
-ATTEMPTS = 6
 ALIVE = timedelta(minutes=5)  # without a sign of life for longer, whoever applied a rule has died
-AGAIN = (
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.UniqueViolation,
-)
 REASONS = {kind: reason for kind, reason, _ in BLOCKS}
 
 
@@ -121,7 +114,7 @@ def apply(site: Site, shield: Shield, since: datetime, progress: Progress = lamb
         reach, known = _reach(site.pk, shield, since), KnownSite.of(site)
         days = list(_days(since))
         for number, (start, end) in enumerate(days, 1):
-            for ids in _blocks(removal.find(writer.connected(), reach, start, end)):
+            for ids in withdrawal.blocks(removal.find(writer.connected(), reach, start, end)):
                 taken = _taken(known, shield, reach, ids)
                 hours |= taken.hours
                 done = Applied(done.events + taken.events, done.sessions + taken.sessions, len(hours))
@@ -143,97 +136,19 @@ def _days(since: datetime) -> Iterator[tuple[datetime, datetime]]:
         start = midnight
 
 
-def _blocks(found: list[tuple[int, int]]) -> Iterator[list[int]]:
-    """Sessions, found with their numbers of events: some have a few, one that a machine plays may have very many."""
-    block, held = list[int](), 0
-    for id_, count in found:
-        if block and (len(block) == SESSIONS or held + count > EVENTS):
-            yield block
-            block, held = [], 0
-        block.append(id_)
-        held += count
-    if block:
-        yield block
+def _taken(site: KnownSite, shield: Shield, reach: removal.Reach, ids: list[int]) -> Taken:
+    return withdrawal.settled(lambda conn: _take(conn, site, shield, reach, ids))
 
 
-class _Taken(NamedTuple):
-    events: int
-    sessions: int
-    hours: set[datetime]
-
-
-def _taken(site: KnownSite, shield: Shield, reach: removal.Reach, ids: list[int]) -> _Taken:
-    for attempt in range(1, ATTEMPTS + 1):
-        conn = writer.connected()
-        try:
-            with conn.transaction():
-                return _take(conn, site, shield, reach, ids)
-        except AGAIN as error:
-            if attempt == ATTEMPTS:
-                raise
-            log.info("Taking away again after %s.", type(error).__name__)
-    raise AssertionError("unreachable")
-
-
-class _Left(NamedTuple):
-    """What becomes of one session: the events that go, and the sessions that the others make."""
-
-    row: SessionRow
-    gone: list[Placed]
-    stay: list[Placed]
-    made: list[SessionRow]
-
-
-def _take(conn: psycopg.Connection, site: KnownSite, shield: Shield, reach: removal.Reach, ids: list[int]) -> _Taken:
-    held = removal.hold(conn, reach, ids)
-    lefts = list(_lefts(site, held))
-    gone = {item.event.id for left in lefts for item in left.gone}
-    if lefts:
-        removal.delete_events(conn, reach, held, gone)
-        _save(conn, lefts)
-        started = removal.mend_visitors(conn, site.id, held)
-        received = [at for _, at, id_, *_ in held.events if id_ in gone]
-        _count(conn, shield, received)
-        hours = {marks.hour_of(site, moment) for moment in [*_moments(lefts), *started]}
-        marks.dirty(conn, ((site, hour) for hour in hours))
-        Shield.objects.filter(pk=shield.pk).update(
-            applied_events=F("applied_events") + len(gone), applying_at=datetime.now(UTC)
-        )
-        return _Taken(len(gone), len(lefts), hours)
-    return _Taken(0, 0, set())
-
-
-def _lefts(site: KnownSite, held: removal.Held) -> Iterator[_Left]:
-    """Those that change. A session that has outlived some of its events is left alone unless it goes whole: it
-    could not be counted again."""
-    gone: dict[int, list[Placed]] = {id_: [] for id_ in held.rows}
-    stay: dict[int, list[Placed]] = {id_: [] for id_ in held.rows}
-    for goes, _, *fields in held.events:
-        event = refold.event_of(tuple(fields))
-        item = refold.stored(site, held.rows[fields[4]], event)
-        (gone if goes else stay)[item.session_id].append(item)
-    for id_, row in held.rows.items():
-        if id_ in held.whole:
-            yield _Left(row, [*gone[id_], *stay[id_]], [], [])
-        elif gone[id_] and refold.counted(gone[id_]) + refold.counted(stay[id_]) == row.events:
-            yield _Left(row, gone[id_], stay[id_], refold.again(row, stay[id_]))
-
-
-def _save(conn: psycopg.Connection, lefts: list[_Left]) -> None:
-    ended = [left.row.key for left in lefts if not left.made]
-    conn.execute(sessions.DELETE, ([key[0] for key in ended], [key[1] for key in ended]))
-    changed = [left.made[0] for left in lefts if left.made]
-    new = [row for left in lefts for row in left.made[1:]]
-    sessions.save(conn, Folded(new, changed, {}, {row.key for row in changed}, set()))
-    for left in lefts:
-        for row in left.made[1:]:
-            events.move(conn, left.row.key, row)
-
-
-def _moments(lefts: list[_Left]) -> Iterator[datetime]:
-    for left in lefts:
-        yield from (item.ts for item in (*left.gone, *left.stay))
-        yield from (row.started_at for row in (left.row, *left.made))
+def _take(conn: psycopg.Connection, site: KnownSite, shield: Shield, reach: removal.Reach, ids: list[int]) -> Taken:
+    taken = withdrawal.take(conn, site, reach, removal.hold(conn, reach, ids))
+    if taken is None:
+        return Taken(0, 0, set(), [])
+    _count(conn, shield, taken.received)
+    Shield.objects.filter(pk=shield.pk).update(
+        applied_events=F("applied_events") + taken.events, applying_at=datetime.now(UTC)
+    )
+    return taken
 
 
 def _count(conn: psycopg.Connection, shield: Shield, received: list[datetime]) -> None:

@@ -16,7 +16,7 @@ from ingest import rules
 from ingest.models import Shield
 from ingest.refold import FIELDS
 from ingest.sessions import SessionRow
-from ingest.store import sessions
+from ingest.store import plain, sessions
 
 
 class Condition(NamedTuple):
@@ -86,8 +86,9 @@ WHOLE = sql.SQL("""
 SELECT s.id FROM ingest_session s
 WHERE s.site_id = %(site)s AND s.id = ANY(%(ids)s) AND s.started_at >= %(since)s AND ({whole})
 """)
+# Of a session that goes whole every event does; `Held.whole` says which do.
 EVENTS = sql.SQL("""
-SELECT {goes}, e.received_at, {fields}
+SELECT coalesce(({single}) AND e.ts >= %(since)s, false), e.received_at, {fields}
 FROM ingest_event e JOIN ingest_session s ON s.site_id = e.site_id AND s.id = e.session_id
 WHERE e.site_id = %(site)s AND e.session_id = ANY(%(ids)s) AND e.ts >= %(start)s AND e.ts <= %(end)s
 """)
@@ -154,7 +155,7 @@ class Held(NamedTuple):
     visitors: dict[int, tuple[datetime, datetime]]  # first and last seen
     rows: dict[int, SessionRow]
     whole: set[int]  # those that go whole
-    events: list[tuple[Any, ...]]  # whether it goes, when it was received, FIELDS
+    events: list[tuple[Any, ...]]  # whether it goes by itself, when it was received, FIELDS
 
     @property
     def span(self) -> dict[str, datetime]:
@@ -171,8 +172,9 @@ def hold(conn: psycopg.Connection, reach: Reach, ids: Sequence[int]) -> Held:
     held.rows.update((row.id, row) for row in rows)
     if rows:
         here = reach.values(ids=list(held.rows), **held.span)
-        held.whole.update(id_ for (id_,) in conn.execute(reach.statement(WHOLE), here).fetchall())
-        held.events.extend(conn.execute(reach.statement(EVENTS), here).fetchall())
+        # Not bound by Django's cursor: a person's own id would stand in the statement's text, and so in logs.
+        held.whole.update(id_ for (id_,) in plain.fetch(conn, reach.statement(WHOLE), here))
+        held.events.extend(plain.fetch(conn, reach.statement(EVENTS), here))
     return held
 
 

@@ -11,7 +11,7 @@ from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest import shields_past
+from ingest import withdrawal
 from ingest.event import Context
 from ingest.models import Shield, Site
 from ingest.shields_past import Applied, apply, preview, since_days
@@ -262,14 +262,14 @@ def test_a_second_run_changes_nothing(site: Site) -> None:
 def test_a_transaction_holds_so_many_events(
     monkeypatch: pytest.MonkeyPatch, sessions: list[int], per_transaction: int
 ) -> None:
-    monkeypatch.setattr(shields_past, "EVENTS", 10)
-    blocks = list(shields_past._blocks(list(enumerate(sessions))))
+    monkeypatch.setattr(withdrawal, "EVENTS", 10)
+    blocks = list(withdrawal.blocks(list(enumerate(sessions))))
     assert max(len(block) for block in blocks) == per_transaction
     assert [id_ for block in blocks for id_ in block] == list(range(len(sessions)))
 
 
 def test_many_sessions_take_several_transactions(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shields_past, "SESSIONS", 2)
+    monkeypatch.setattr(withdrawal, "SESSIONS", 2)
     write([batch(site, *(at(number, "/x", visitor_id=number) for number in range(5)))])
     assert apply(site, rule(site, "path", "/x"), SINCE)[:2] == (5, 5)
     assert rows("SELECT count(*) FROM ingest_session") == [(0,)]
