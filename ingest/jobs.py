@@ -91,8 +91,7 @@ def failed_in_a_row(task: str) -> int:
 
 def failing() -> list[JobRun]:
     """The last failure of each task that failed as often in a row as somebody is told of."""
-    tasks = JobRun.objects.order_by("task").values_list("task", flat=True).distinct()
-    found = {task: _failures(_ended(task)) for task in tasks}
+    found = {task: _failures(_ended(task)) for task in _tasks()}
     return [runs[0] for task, runs in found.items() if len(runs) >= patience(task)]
 
 
@@ -103,7 +102,7 @@ def patience(task: str) -> int:
 def trim() -> int:
     """Deletes runs that are neither young nor among the last of their task. Returns how many."""
     deleted = 0
-    for task in JobRun.objects.order_by("task").values_list("task", flat=True).distinct():
+    for task in _tasks():
         kept = _of(task).values_list("pk", flat=True)[:KEPT_RUNS]
         old = _of(task).filter(started_at__lt=now() - KEPT)
         deleted += old.exclude(pk__in=list(kept)).delete()[0]
@@ -120,6 +119,7 @@ def _end(job: Job) -> None:
     row.ended_at = row.seen_at = now()
     row.rows, row.detail, row.error = job.rows, job.detail, job.error[:MOST_ERROR]
     row.save()
+    log.info("%s: %s", row.task, row.error or row.detail or "ended.")
     tell(row.task)
 
 
@@ -158,9 +158,19 @@ def tell(task: str) -> None:
         _say(runs[0], f"{task} works again", runs[0].detail or "It ended without an error.")
 
 
+def tell_of_all() -> None:
+    """For what no run of its own tells: a task whose process was gone, or a mail server that was away."""
+    for task in _tasks():
+        tell(task)
+
+
 def _say(run: JobRun, subject: str, text: str) -> None:
     if alerts.send(subject, text):
         JobRun.objects.filter(pk=run.pk).update(alerted_at=now())
+
+
+def _tasks() -> list[str]:
+    return list(JobRun.objects.order_by("task").values_list("task", flat=True).distinct())
 
 
 def _of(task: str) -> models.QuerySet[JobRun]:

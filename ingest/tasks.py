@@ -1,52 +1,85 @@
 """Periodic work of the write side. Every task may run twice, or two at once, and changes nothing then."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from celery import shared_task
 from django.conf import settings
-from django.db import connection
 
-from ingest import partitions, samples, shields_past, writer
+from ingest import freshness, jobs, partitions, samples, shields_past, writer
+from ingest.alone import Taken, alone
 from ingest.enrich import visitor
+from ingest.jobs import Job
 from ingest.models import Shield
+from ingest.rollups import drain
+from ingest.rollups.drain import Drained
 
 log = logging.getLogger(__name__)
 TURN_SECONDS = 30
 
 
+def _alone(name: str, work: Callable[[Job], None], *, is_quiet: bool = False) -> None:
+    """One run of WORK at a time; a second one ends at once, and leaves no row."""
+    try:
+        with alone(name), jobs.run(name, is_quiet=is_quiet) as job:
+            work(job)
+    except Taken as taken:
+        log.info("%s", taken)
+
+
 @shared_task
 def make_partitions() -> None:
-    made = partitions.ensure(writer.connected(), partitions.ahead(datetime.now(UTC), settings.INGEST_PARTITIONS_AHEAD))
-    log.info("Made %d partitions.", len(made))
+    with jobs.run("make_partitions") as job:
+        wanted = partitions.ahead(datetime.now(UTC), settings.INGEST_PARTITIONS_AHEAD)
+        job.rows = len(partitions.ensure(writer.connected(), wanted))
+        job.detail = f"Made {job.rows} partitions."
 
 
 @shared_task
 def rotate_salts() -> None:
-    today = datetime.now(UTC).date()
-    visitor.ensure_salts([today, today + timedelta(days=1)])
-    log.info("Deleted %d salts.", visitor.forget_salts(today))
-
-
-# A mark says "count this hour again"; the youngest of several says it for all. Younger ones that are not
-# committed yet are not seen here, and stay.
-COMPACT = """
-DELETE FROM ingest_dirty_hour mark
-USING (SELECT site_id, hour, max(id) AS last FROM ingest_dirty_hour GROUP BY 1, 2) young
-WHERE mark.site_id = young.site_id AND mark.hour = young.hour AND mark.id < young.last
-"""
+    with jobs.run("rotate_salts") as job:
+        today = datetime.now(UTC).date()
+        visitor.ensure_salts([today, today + timedelta(days=1)])
+        job.rows = visitor.forget_salts(today)
+        job.detail = f"Deleted {job.rows} salts."
 
 
 @shared_task
-def compact_dirty_hours() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(COMPACT)
-        log.info("Removed %d repeated marks.", cursor.rowcount)
+def drain_closed_days() -> None:
+    _alone("drain_closed_days", lambda job: _note(job, drain.closed_days(datetime.now(UTC))), is_quiet=True)
+
+
+@shared_task
+def drain_hours() -> None:
+    _alone("drain_hours", lambda job: _note(job, drain.hours(datetime.now(UTC))))
+
+
+def _note(job: Job, done: Drained) -> None:
+    """What could not be built is the run's error, though it came to its end: the rest was built."""
+    job.rows = done.rows
+    job.detail = str(done) if done.days or done.hours else ""
+    job.error = " ".join(f"Not built: {failed}." for failed in done.failed)
+
+
+@shared_task
+def check_freshness() -> None:
+    with jobs.run("check_freshness", is_quiet=True) as job:
+        found = freshness.found(datetime.now(UTC))
+        job.error = " ".join(found.sentences())
+    jobs.tell_of_all()
 
 
 @shared_task
 def trim_samples() -> None:
-    log.info("Deleted %d samples.", samples.trim())
+    with jobs.run("trim_samples", is_quiet=True) as job:
+        job.rows = samples.trim()
+        job.detail = f"Deleted {job.rows} samples." if job.rows else ""
+
+
+@shared_task
+def trim_runs() -> None:
+    log.info("Deleted %d runs of tasks.", jobs.trim())
 
 
 @shared_task

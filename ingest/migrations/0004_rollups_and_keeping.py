@@ -3,6 +3,7 @@
 import django.contrib.postgres.fields
 import django.core.validators
 import django.db.models.deletion
+import django.db.models.functions.datetime
 import django.db.models.functions.text
 import django.utils.timezone
 from django.db import migrations, models
@@ -264,5 +265,10 @@ class Migration(migrations.Migration):
             options={
                 'ordering': ['-id'],
             },
+        ),
+        migrations.AddField(
+            model_name='dirtyhour',
+            name='marked_at',
+            field=models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
         ),
     ]

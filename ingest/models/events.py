@@ -5,6 +5,7 @@ of the others are declared here. Every key begins with the site, so that the tab
 """
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class Event(models.Model):
@@ -149,6 +150,7 @@ class DirtyHour(models.Model):
 
     site_id = models.BigIntegerField()
     hour = models.DateTimeField()
+    marked_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         db_table = "ingest_dirty_hour"

@@ -61,3 +61,22 @@ def test_every_task_exists() -> None:
 
 def test_every_task_says_what_it_is_for() -> None:
     assert all(one.description.endswith(".") for one in schedule.SCHEDULE)
+
+
+def test_tasks_of_earlier_releases_are_taken_out(db: None) -> None:
+    """Whatever they were called in the admin: a worker knows them no more."""
+    crontab = CrontabSchedule.objects.create(minute="20", hour="*")
+    PeriodicTask.objects.create(name="My marks", task="ingest.tasks.compact_dirty_hours", crontab=crontab)
+    schedule.ensure()
+    assert not PeriodicTask.objects.filter(name="My marks").exists()
+
+
+def test_no_retired_task_is_in_the_schedule_or_known_to_workers() -> None:
+    celery.app.loader.import_default_modules()
+    assert not set(schedule.RETIRED) & ({one.task for one in schedule.SCHEDULE} | set(current_app.tasks))
+
+
+def test_what_waited_too_long_for_a_worker_is_left_to_the_next(db: None) -> None:
+    """Or a worker that was away for a night would begin with hundreds of runs of every minute."""
+    assert PeriodicTask.objects.get(name="Closed days").expire_seconds == 55
+    assert PeriodicTask.objects.get(name="Salts").expire_seconds is None

@@ -7,32 +7,57 @@ import pytest
 from django.db import connection
 
 from ingest import partitions, tasks, writer
+from ingest.alone import alone
+from ingest.clock import hour_start
 from ingest.enrich import visitor
-from ingest.models import DirtyHour, Site
+from ingest.models import DailyTotal, DirtyHour, HourlyTotal, JobRun, RollupState, Sample, Site
 from tests.conftest import rows
+from tests.ingest.examples import batch, event
 
-HOUR = datetime(2026, 11, 20, 10, tzinfo=UTC)
+NOW = datetime.now(UTC)
+TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+EACH = (
+    tasks.make_partitions,
+    tasks.rotate_salts,
+    tasks.drain_closed_days,
+    tasks.drain_hours,
+    tasks.check_freshness,
+    tasks.trim_samples,
+    tasks.trim_runs,
+)
 
 
-def marks() -> list[tuple[int, datetime]]:
-    return [(site, hour) for site, hour in rows("SELECT site_id, hour FROM ingest_dirty_hour ORDER BY 1, 2")]
+def happened(site: Site, *moments: datetime) -> None:
+    writer.write(
+        [batch(site, *(event(ts=moment.timestamp(), session_id=index) for index, moment in enumerate(moments, 1)))]
+    )
 
 
-def mark(*offsets: int, site_id: int = 1) -> None:
-    DirtyHour.objects.bulk_create([DirtyHour(site_id=site_id, hour=HOUR + timedelta(hours=n)) for n in offsets])
+def runs(task: str) -> list[JobRun]:
+    return list(JobRun.objects.filter(task=task).order_by("pk"))
 
 
-def test_it_works(db: None) -> None:
-    for task in (tasks.make_partitions, tasks.rotate_salts, tasks.compact_dirty_hours, tasks.trim_samples):
+def test_it_works(site: Site) -> None:
+    happened(site, NOW - 2 * DAY, NOW)
+    for task in EACH:
         task()
         task()
+    assert not JobRun.objects.exclude(error="").exists()
+
+
+def test_no_task_leaves_a_transaction_open(committed: Site) -> None:
+    for task in EACH:
+        task()
+        assert connection.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
 
 
 def test_the_coming_days_are_made(db: None) -> None:
     tasks.make_partitions()
-    today = datetime.now(UTC).date()
+    today = NOW.date()
     wanted = {today + timedelta(days=step) for step in range(-1, 8)}
     assert wanted <= partitions.existing(writer.connected())
+    assert runs("make_partitions")[0].detail.startswith("Made ")
 
 
 def test_salts_are_made_a_day_ahead_and_old_ones_deleted(db: None) -> None:
@@ -40,44 +65,103 @@ def test_salts_are_made_a_day_ahead_and_old_ones_deleted(db: None) -> None:
     visitor.ensure_salts([today - timedelta(days=back) for back in (1, 2, 30)])
     tasks.rotate_salts()
     assert rows("SELECT day FROM ingest_salt ORDER BY 1") == [(today + timedelta(days=step),) for step in (-1, 0, 1)]
+    assert runs("rotate_salts")[0].detail == "Deleted 2 salts."
 
 
-def test_repeated_marks_of_an_hour_become_one(db: None) -> None:
-    mark(0, 0, 1, 0, 1)
-    mark(0, site_id=2)
-    youngest = DirtyHour.objects.filter(site_id=1, hour=HOUR).latest("id").pk
-    tasks.compact_dirty_hours()
-    assert marks() == [(1, HOUR), (1, HOUR + timedelta(hours=1)), (2, HOUR)]
-    assert DirtyHour.objects.filter(pk=youngest).exists()
+# --- Aggregates -------------------------------------------------------------------------------------------
 
 
-def test_a_mark_that_is_not_committed_yet_stays(committed: Site, another: psycopg.Connection) -> None:
-    """A writer's open transaction has marked the hour: whoever counts now does not see its events."""
-    mark(0, 0)
-    with another.transaction():
-        another.execute("INSERT INTO ingest_dirty_hour (site_id, hour) VALUES (1, %s)", [HOUR])
-        tasks.compact_dirty_hours()
-        assert len(marks()) == 1
-    assert len(marks()) == 2
+def test_a_closed_day_with_a_late_event_is_counted_within_the_minute(site: Site) -> None:
+    happened(site, TODAY - DAY)
+    tasks.drain_closed_days()
+    assert DailyTotal.objects.get().page_views == 1
+    assert not DirtyHour.objects.exists()
 
 
-def test_compacting_takes_no_mark_from_a_reader_unnoticed(committed: Site, another: psycopg.Connection) -> None:
-    """Whoever rebuilds deletes the marks it read; if one is gone by then it must hear of it and read again."""
-    mark(0, 0)
-    with pytest.raises(psycopg.errors.SerializationFailure):
-        rebuild_while_compacting(another)
-    assert len(marks()) == 1
+def test_the_hours_of_an_open_day_wait_for_their_hour(site: Site) -> None:
+    hour = hour_start(site.zone, NOW) - HOUR
+    happened(site, hour)
+    tasks.drain_closed_days()
+    is_of_today = hour >= TODAY
+    assert HourlyTotal.objects.exists() != is_of_today
+    tasks.drain_hours()
+    assert HourlyTotal.objects.get().hour == hour
 
 
-def rebuild_while_compacting(conn: psycopg.Connection) -> None:
-    with conn.transaction():
-        conn.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        read = [id_ for (id_,) in conn.execute("SELECT id FROM ingest_dirty_hour").fetchall()]
-        tasks.compact_dirty_hours()
-        conn.execute("DELETE FROM ingest_dirty_hour WHERE id = ANY(%s)", [read])
+def test_a_beat_that_was_away_for_two_days_is_made_up_for(site: Site) -> None:
+    """By how far the figures go, not by marks: those of hours without a change are none."""
+    happened(site, TODAY - 2 * DAY, TODAY - DAY, NOW - HOUR)
+    DirtyHour.objects.all().delete()
+    before = TODAY - 2 * DAY
+    RollupState.objects.create(site_id=site.pk, zone="UTC", hours_until=before, days_until=before.date())
+    tasks.drain_closed_days()
+    tasks.drain_hours()
+    assert {TODAY.date() - 2 * DAY, TODAY.date() - DAY} <= set(DailyTotal.objects.values_list("day", flat=True))
+    assert HourlyTotal.objects.filter(hour=hour_start(site.zone, NOW - HOUR)).exists()
+    state = RollupState.objects.get()
+    assert state.days_until >= TODAY.date()
+    assert state.hours_until >= hour_start(site.zone, NOW)
 
 
-def test_no_task_leaves_a_transaction_open(committed: Site) -> None:
-    for task in (tasks.make_partitions, tasks.rotate_salts, tasks.compact_dirty_hours, tasks.trim_samples):
-        task()
-        assert connection.connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+def test_a_minute_without_work_leaves_no_row(site: Site) -> None:
+    tasks.drain_closed_days()
+    tasks.drain_closed_days()
+    assert runs("drain_closed_days") == []
+    happened(site, TODAY - DAY)
+    tasks.drain_closed_days()
+    [row] = runs("drain_closed_days")
+    assert row.detail.startswith("Built 1 days")
+
+
+def test_an_hours_run_leaves_a_row_in_any_case(site: Site) -> None:
+    tasks.drain_hours()
+    assert [run.error for run in runs("drain_hours")] == [""]
+
+
+def test_a_day_that_cannot_be_built_is_the_runs_error(site: Site) -> None:
+    happened(site, TODAY - DAY)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE ingest_daily_total ADD CONSTRAINT refused CHECK (page_views = 0)")
+    tasks.drain_closed_days()
+    [row] = runs("drain_closed_days")
+    assert row.error.startswith(f"Not built: site {site.pk}, {TODAY - DAY:%Y-%m-%d}")
+
+
+@pytest.mark.parametrize("task", [tasks.drain_closed_days, tasks.drain_hours])
+def test_a_task_that_runs_already_is_left_alone(site: Site, task: object) -> None:
+    happened(site, TODAY - DAY)
+    with alone(task.__name__):  # type: ignore[attr-defined]
+        task()  # type: ignore[operator]
+    assert not JobRun.objects.exists()
+    assert not DailyTotal.objects.exists()
+
+
+# --- Looking after the rest -------------------------------------------------------------------------------
+
+
+def test_what_is_behind_is_the_error_of_the_check(site: Site) -> None:
+    Site.objects.update(created_at=NOW - DAY)
+    tasks.check_freshness()
+    [row] = runs("check_freshness")
+    assert row.error.startswith("The aggregates of 1 sites stop too early")
+
+
+def test_a_check_that_finds_nothing_leaves_no_row(site: Site) -> None:
+    tasks.check_freshness()
+    assert runs("check_freshness") == []
+
+
+def test_a_task_whose_process_died_is_told_by_the_check(db: None, caplog: pytest.LogCaptureFixture) -> None:
+    gone = NOW - HOUR
+    JobRun.objects.create(task="cleanup", started_at=gone, seen_at=gone)
+    tasks.check_freshness()
+    assert "cleanup fails: It failed 1 times in a row. Its process is gone" in caplog.text
+
+
+def test_a_run_is_kept_of_what_was_deleted_alone(site: Site) -> None:
+    tasks.trim_samples()
+    assert runs("trim_samples") == []
+    words = dict.fromkeys(("outcome", "reason", "detail", "name", "page", "user_agent", "event"), "")
+    Sample.objects.create(site_id=site.pk, received_at=NOW - 40 * DAY, **words)
+    tasks.trim_samples()
+    assert [(row.rows, row.detail) for row in runs("trim_samples")] == [(1, "Deleted 1 samples.")]
