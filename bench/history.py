@@ -52,8 +52,10 @@ class Vocabulary(NamedTuple):
 
 PAGES = Vocabulary([f"/section-{number % 40}/page-{number}" for number in range(2_000)])
 SOURCES = Vocabulary(["Direct", "Google", *(f"source{number}.example" for number in range(200))])
-COUNTRIES = Vocabulary([a + b for a in "DEFGIJKLNPSU" for b in "EKRSTZ"])
-CITIES = Vocabulary([f"City {number}" for number in range(1_000)])
+COUNTRY_CODES = [a + b for a in "DEFGIJKLNPSU" for b in "EKRSTZ"]
+PLACES = Vocabulary(  # country, region, city: a city lies in one country
+    [f"{code}\tRegion {n % 400}\tCity {n}" for n in range(1_000) for code in (COUNTRY_CODES[n % len(COUNTRY_CODES)],)]
+)
 BROWSERS = Vocabulary(
     [f"{name}\t{version}" for version in range(140, 120, -1) for name in ("Chrome", "Safari", "Edge")]
 )
@@ -169,20 +171,19 @@ class Block:
     def sessions(self) -> Iterator[str]:
         count = len(self.sizes)
         drawn = [one.drawn(self.random, count) for one in (SOURCES, DEVICES, BROWSERS, SYSTEMS, SCREENS, LANGUAGES)]
-        places = [one.drawn(self.random, count) for one in (COUNTRIES, CITIES, CAMPAIGNS)]
+        places, campaigns = PLACES.drawn(self.random, count), CAMPAIGNS.drawn(self.random, count)
         tagged = self.random.random(count) < 0.15
         times = _times(self.ts)
         for row in range(count):
             source, device, browser, system, screen, language = (one[row] for one in drawn)
-            country, city, campaign = (one[row] for one in places)
-            utm = f"newsletter\temail\t{campaign}" if tagged[row] else f"{NOT_SET}\t{NOT_SET}\t{NOT_SET}"
+            utm = f"newsletter\temail\t{campaigns[row]}" if tagged[row] else f"{NOT_SET}\t{NOT_SET}\t{NOT_SET}"
             referrer = NOT_SET if source == "Direct" else f"https://{source}/"
             channel = "Direct" if source == "Direct" else "Referral"
             yield (
                 f"{self.site_id}\t{_id(self.first + row + 1)}\t{_id(int(self.number[row]))}\tf\t"
                 f"{'t' if self.is_new[row] else 'f'}\t{self._span(row, times)}\tshop.example.com\t{referrer}\t"
-                f"{source}\t{channel}\t{utm}\t{device}\t{browser}\t{system}\t{screen}\t{language}\t{country}\t"
-                f"Region {country}\t{city}\t{self._figures(row)}"
+                f"{source}\t{channel}\t{utm}\t{device}\t{browser}\t{system}\t{screen}\t{language}\t"
+                f"{places[row]}\t{self._figures(row)}"
             )
 
     def _span(self, row: int, times: list[str]) -> str:

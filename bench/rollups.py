@@ -121,8 +121,8 @@ def merges(site: Site, until: datetime, days: int) -> None:
 
 
 def _fetch(site_id: int, first: Any) -> list[tuple[bytes]]:
-    with psycopg.Cursor(connected(), binary=True) as cursor:
-        return cursor.execute(MEMBERS, (site_id, first)).fetchall()
+    with psycopg.Cursor(connected()) as cursor:
+        return cursor.execute(MEMBERS, (site_id, first), binary=True).fetchall()
 
 
 def _median(work: Callable[[], object]) -> float:

@@ -73,7 +73,7 @@ def hours(now: datetime) -> Drained:
 
 
 def _each(drain: Callable[[KnownSite], Drained]) -> Drained:
-    """Of every site. One that cannot be built keeps no other from it. Raises what ends the connection."""
+    """Of every site. One that cannot be built keeps no other from it. Raises when the database is away."""
     done = Drained()
     for site_id in _site_ids():
         known = sites.by_id(site_id)
@@ -103,7 +103,8 @@ def of_closed_days(known: KnownSite, now: datetime) -> Drained:
 
 def of_hours(known: KnownSite, now: datetime) -> Drained:
     found = state.of(known, now)
-    since = min(found.hours_until - LOOK_BACK, day_of(known.zone, found.days_until).start)
+    days = found.days_until < today(known.zone, now)
+    since = min(found.hours_until - LOOK_BACK, day_of(known.zone, found.days_until).start if days else now)
     done, is_whole = _drained(known, now, _units(known.zone, (since, now), now), only_days=False)
     if is_whole:
         until = _hours_of_today(known.zone, now)
@@ -146,7 +147,7 @@ def _drained(known: KnownSite, now: datetime, new: set[Unit], *, only_days: bool
 
 
 def _build(known: KnownSite, unit: Unit, now: datetime) -> tuple[Drained, bool]:
-    """One bucket. That it fails keeps no later one from being built. Raises what ends the connection."""
+    """One bucket. That it fails keeps no later one from being built."""
     try:
         if isinstance(unit, Day):
             return Drained(days=1, rows=rebuild.day(known, unit, now).rows), True
@@ -157,8 +158,7 @@ def _build(known: KnownSite, unit: Unit, now: datetime) -> tuple[Drained, bool]:
         log.info("Not built: %s", final)
         return Drained(), True
     except Exception as error:
-        if connected().closed:
-            raise
+        connected()  # anew, if that was what ended; raises when the database is away
         log.exception("Site %d, %s could not be built.", known.id, unit.start)
         return Drained(failed=(f"site {known.id}, {unit.start:%Y-%m-%d %H:%M}: {str(error).strip()}",)), False
 

@@ -9,8 +9,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
-from typing import NamedTuple
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg.pq import TransactionStatus
@@ -34,6 +34,7 @@ SET LOCAL idle_in_transaction_session_timeout = 0
 """
 LOCK = "SELECT pg_try_advisory_xact_lock(%s)"
 IS_FINAL = "SELECT is_final FROM ingest_daily_total WHERE site_id = %s AND day = %s"
+TOOK = "UPDATE ingest_daily_total SET took_ms = %s WHERE site_id = %s AND day = %s"
 UNMARK = "DELETE FROM ingest_dirty_hour WHERE site_id = %s AND hour >= %s AND hour <= %s"
 CAPPED_NAMES = "named events"
 REPLACED = (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected)
@@ -96,9 +97,11 @@ def _day(site: KnownSite, one: Day, now: datetime, *, is_last: bool) -> Built:
         rows.clear_day(conn, site.id, one.date)
         is_recent = (today(site.zone, now) - one.date).days < KEPT_DAYS
         written = _put_hours(conn, site.id, one.hours_in(one.start, one.end), raw, with_breakdown=is_recent)
-        written += _put_day(conn, site.id, one, raw.whole(), started, is_last=is_last)
+        written += _put_day(conn, site.id, one, raw.whole(), {"built_at": now, "is_final": is_last})
         conn.execute(UNMARK, (site.id, one.start, one.end - HOUR))
-        return Built(raw.happened, written, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        conn.execute(TOOK, (int(seconds * 1000), site.id, one.date))
+        return Built(raw.happened, written, seconds)
 
 
 @contextmanager
@@ -141,9 +144,9 @@ def _hourly() -> rows.Breakdowns:
     return rows.Breakdowns("ingest_hourly_breakdown", "hour")
 
 
-def _put_day(conn: psycopg.Connection, site_id: int, one: Day, raw: Raw, started: float, *, is_last: bool) -> int:
+def _put_day(conn: psycopg.Connection, site_id: int, one: Day, raw: Raw, about: dict[str, Any]) -> int:
     [total], named, capped = recount.totals(raw), recount.named(raw), list[str]()
-    if total is None and not is_last:
+    if total is None and not about["is_final"]:
         return 0
     breakdowns = rows.Breakdowns("ingest_daily_breakdown", "day")
     for dimension, found in recount.breakdowns(raw):
@@ -157,10 +160,9 @@ def _put_day(conn: psycopg.Connection, site_id: int, one: Day, raw: Raw, started
         "day": one.date,
         "starts_at": one.start,
         "ends_at": one.end,
-        "built_at": datetime.now(UTC),
-        "took_ms": int((time.perf_counter() - started) * 1000),
-        "is_final": is_last,
         "capped": capped,
+        "took_ms": 0,  # known at the end
+        **about,
     }
     rows.put_total(conn, "ingest_daily_total", about, total or recount.NOTHING)
     return 1 + names.write(conn) + breakdowns.write(conn)

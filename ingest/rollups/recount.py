@@ -92,20 +92,22 @@ class Groups(NamedTuple):
 def totals(raw: Raw) -> list[Row | None]:
     """Of each bucket; None where nothing happened."""
     alone = Coded([""], np.zeros(len(raw.sessions.number), np.int64))
-    return [rows[0] if rows else None for rows in _broken_down(raw, _by_session(raw, alone)).rows]
+    found = _broken_down(raw, _by_session(raw, _cells_of_sessions(raw), alone))
+    return [rows[0] if rows else None for rows in found.rows]
 
 
 def breakdowns(raw: Raw) -> Iterator[tuple[str, Breakdown]]:
     """By the name of the dimension."""
+    cells = _cells_of_sessions(raw)
     for kept in OF_SESSION:
-        yield kept.name, _broken_down(raw, _by_session(raw, raw.sessions.columns[kept.name]))
+        yield kept.name, _broken_down(raw, _by_session(raw, cells, raw.sessions.columns[kept.name]))
     for name, coded in raw.events.columns.items():
         if name not in ("name", "label"):
             yield name, _broken_down(raw, _by_event(raw, coded, is_counted_only=name == EVENT))
 
 
-def _by_session(raw: Raw, coded: Coded) -> Groups:
-    cells, width = _cells_of_sessions(raw), len(coded.values)
+def _by_session(raw: Raw, cells: Cells, coded: Coded) -> Groups:
+    width = len(coded.values)
     started = np.flatnonzero(raw.sessions.bucket >= 0)
     return Groups(
         coded.values,
@@ -169,16 +171,14 @@ class _Members(NamedTuple):
 
     numbers: Ints
     edges: Ints
+    counts: Ints
 
     @classmethod
     def of(cls, group: Ints, number: Ints, count: int) -> "_Members":
         keys = np.unique(group.astype(np.uint64) << np.uint64(32) | number.astype(np.uint64))
         starts = np.arange(count + 1, dtype=np.uint64) << np.uint64(32)
-        return cls((keys & np.uint64(sets.MOST_NUMBER)).astype(np.int64), np.searchsorted(keys, starts))
-
-    @property
-    def counts(self) -> Ints:
-        return np.diff(self.edges)
+        edges = np.searchsorted(keys, starts)
+        return cls((keys & np.uint64(sets.MOST_NUMBER)).astype(np.int64), edges, np.diff(edges))
 
     def dumped(self, group: int) -> bytes:
         return sets.dumped(self.numbers[self.edges[group] : self.edges[group + 1]])
