@@ -154,6 +154,11 @@ def by_id(site_id: int) -> KnownSite | None:
     return _sites.get(site_id, lambda: _found(Q(pk=site_id)))
 
 
+def as_stored(site_id: int) -> KnownSite | None:
+    """As it is in the database now: for work that another process must not see with another zone."""
+    return _found(Q(pk=site_id))
+
+
 def _found(where: Q) -> KnownSite | None:
     row = Site.objects.filter(where).first()
     return KnownSite.of(row) if row else None

@@ -76,7 +76,7 @@ def _each(drain: Callable[[KnownSite], Drained]) -> Drained:
     """Of every site. One that cannot be built keeps no other from it. Raises when the database is away."""
     done = Drained()
     for site_id in _site_ids():
-        known = sites.by_id(site_id)
+        known = sites.as_stored(site_id)
         if known is None:
             connected().execute(UNMARK_SITE, (site_id,))
         else:
