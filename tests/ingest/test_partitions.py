@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -10,8 +11,10 @@ from django.db import connection
 
 from ingest import partitions, writer
 from ingest.models import Site
+from ingest.writer import connected
 from tests.conftest import database_url, rows
 from tests.ingest.examples import batch, event
+from tests.ingest.writers import wait_for, with_own_connection
 
 LONG_AGO = date(2001, 2, 3)
 BOUNDS = "SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relname = %s"
@@ -121,3 +124,103 @@ def test_the_writer_makes_a_day_that_is_missing(free_day: date, committed: Site)
     written = writer.write([batch(committed, event(ts=noon.timestamp()), event(), is_import=True)])
     assert written.stored == 2
     assert rows("SELECT ts FROM ingest_event_20010203") == [(noon,)]
+
+
+# --- Days that go -----------------------------------------------------------------------------------------
+
+NOON = datetime(2001, 2, 3, 12, tzinfo=UTC)
+PENDING = "SELECT count(*) FROM pg_inherits WHERE inhdetachpending"
+PARTIAL = """
+CREATE UNIQUE INDEX CONCURRENTLY ingest_event_20010203_properties ON ingest_event_20010203 (site_id)
+"""
+
+
+def write_old(site: Site, **fields: Any) -> None:
+    writer.write([batch(site, event(ts=NOON.timestamp(), **fields), is_import=True)])
+
+
+def interrupt_detaching(another: psycopg.Connection) -> None:
+    """As a process that ends between the two transactions of DETACH CONCURRENTLY."""
+    with another.transaction():
+        another.execute("SELECT count(*) FROM ingest_event")  # is waited for
+        writer.connected().execute("SET lock_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            writer.connected().execute("ALTER TABLE ingest_event DETACH PARTITION ingest_event_20010203 CONCURRENTLY")
+    writer.connected().execute("RESET lock_timeout")
+    assert rows(PENDING) == [(1,)]
+
+
+def test_a_day_is_detached_and_dropped(free_day: date, committed: Site) -> None:
+    write_old(committed)
+    partitions.detach(writer.connected(), free_day)
+    assert partitions.detached(writer.connected()) == {free_day}
+    assert rows("SELECT count(*) FROM ingest_event") == [(0,)]
+    assert partitions.drop(writer.connected(), free_day)
+    assert partitions.detached(writer.connected()) == set()
+
+
+def test_a_day_is_not_dropped_while_it_takes_part(free_day: date, committed: Site) -> None:
+    write_old(committed)
+    assert not partitions.drop(writer.connected(), free_day)
+    assert rows("SELECT count(*) FROM ingest_event") == [(1,)]
+
+
+def test_events_come_in_while_a_day_is_detached(free_day: date, committed: Site, another: psycopg.Connection) -> None:
+    """Detaching waits for who reads; a writer that comes later does not wait for the detaching."""
+    partitions.ensure(writer.connected(), [free_day])
+    detaching = threading.Thread(target=with_own_connection, args=[lambda: partitions.detach(connected(), free_day)])
+    with another.transaction():
+        another.execute("SELECT count(*) FROM ingest_event")
+        detaching.start()
+        wait_for(lambda: rows(PENDING) == [(1,)])
+        writer.connected().execute("SET lock_timeout = '100ms'")
+        assert writer.write([batch(committed, event())]).stored == 1
+    detaching.join()
+    assert partitions.detached(writer.connected()) == {free_day}
+
+
+def test_a_detaching_that_was_interrupted_goes_on(free_day: date, committed: Site, another: psycopg.Connection) -> None:
+    write_old(committed)
+    interrupt_detaching(another)
+    assert partitions.detached(writer.connected()) == {free_day}
+    partitions.detach(writer.connected(), free_day)
+    assert rows(PENDING) == [(0,)]
+    assert partitions.drop(writer.connected(), free_day)
+
+
+@pytest.mark.parametrize("is_pending", [True, False])
+def test_a_day_that_is_needed_again_comes_back_with_its_rows(
+    free_day: date, committed: Site, another: psycopg.Connection, is_pending: bool
+) -> None:
+    write_old(committed)
+    if is_pending:
+        interrupt_detaching(another)
+    else:
+        partitions.detach(writer.connected(), free_day)
+    write_old(committed)
+    assert rows("SELECT count(*) FROM ingest_event") == [(2,)]
+    assert not partitions.drop(writer.connected(), free_day)
+    checks = "SELECT count(*) FROM pg_constraint WHERE conrelid = 'ingest_event_20010203'::regclass AND contype = 'c'"
+    assert rows(checks) == [(0,)]
+
+
+def test_properties_are_found_by_an_index_of_the_day(free_day: date, committed: Site) -> None:
+    write_old(committed, properties={"plan": "pro"})
+    assert partitions.index(writer.connected(), free_day)
+    assert not partitions.index(writer.connected(), free_day)
+    connection.ensure_connection()
+    writer.connected().execute("SET enable_seqscan = off; SET enable_indexscan = off")
+    plan = rows("""EXPLAIN SELECT * FROM ingest_event_20010203 WHERE properties @> '{"plan": "pro"}'""")
+    writer.connected().execute("RESET enable_seqscan; RESET enable_indexscan")
+    assert "ingest_event_20010203_properties" in str(plan)
+
+
+def test_an_index_that_was_interrupted_is_built_anew(free_day: date, committed: Site) -> None:
+    write_old(committed)
+    write_old(committed)
+    with pytest.raises(psycopg.errors.UniqueViolation):  # leaves an index that is not valid behind, as a kill does
+        writer.connected().execute(PARTIAL)
+    assert partitions.index(writer.connected(), free_day)
+    assert rows("SELECT indisvalid FROM pg_index WHERE indexrelid = 'ingest_event_20010203_properties'::regclass") == [
+        (True,)
+    ]
