@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from ingest import keeping, limits, partitions, queue, writer
+from ingest import freshness, keeping, limits, partitions, queue, writer
 
 BACKLOG_MOST = 100_000  # entries; more means that the writer does not keep up
 
@@ -88,6 +88,10 @@ def _stream() -> Iterator[str]:
         yield f"{backlog:,} batches wait in the stream: at most {BACKLOG_MOST:,} are normal."
 
 
+def _freshness() -> Iterator[str]:
+    yield from freshness.found(datetime.now(UTC)).sentences()
+
+
 CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "postgresql": _postgres,
     "redis": _redis,
@@ -95,5 +99,6 @@ CHECKS: dict[str, Callable[[], Iterator[str]]] = {
     "writer": _writer,
     "stream": _stream,
 }
-# Told and no reason to send nobody here: what is open for lack of Redis must not be closed by a load balancer.
-NOTES: dict[str, Callable[[], Iterator[str]]] = {"rates": limits.shortcomings}
+# Told and no reason to send nobody here: what is open for lack of Redis must not be closed by a load balancer, and
+# events are taken while figures are late.
+NOTES: dict[str, Callable[[], Iterator[str]]] = {"rates": limits.shortcomings, "freshness": _freshness}

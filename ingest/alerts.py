@@ -9,12 +9,12 @@ from django.core.mail import EmailMessage
 log = logging.getLogger(__name__)
 
 
-def send(subject: str, text: str) -> bool:
-    """Whether it was said to everybody it is for. A mail server that is away is logged, never raised.
+def send(subject: str, text: str, level: int = logging.ERROR) -> bool:
+    """False where a mail server ought to have taken it and did not, which is logged and never raised.
 
     TEXT holds no data of a visitor: mail is kept for ever, and not by us.
     """
-    log.error("%s: %s", subject, text)
+    log.log(level, "%s: %s", subject, text)
     if not (settings.ALERT_EMAILS and settings.EMAIL_HOST):
         return True
     try:

@@ -24,3 +24,9 @@ def _found() -> Iterator[CheckMessage]:
             hint="Without a proxy of yours in front anybody could send it. See docs/settings.md#ingestion.",
             id="ingest.W002",
         )
+    if settings.ALERT_EMAILS and not settings.EMAIL_HOST:
+        yield checks.Warning(
+            f"ALERT_EMAILS={','.join(settings.ALERT_EMAILS)}: nobody is told while EMAIL_HOST is empty.",
+            hint="Name your mail server. See docs/settings.md#alerts.",
+            id="ingest.W003",
+        )

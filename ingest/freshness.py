@@ -41,20 +41,19 @@ class Freshness(NamedTuple):
         told = []
         if self.oldest_dirty_hour:
             oldest = f"{self.oldest_dirty_hour.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-            late = f"{self.hours_late:,} hours of {self.sites_late:,} sites wait for over {PATIENCE // MINUTE} minutes"
-            told.append(f"{late} to be counted, the oldest from {oldest}: look at the runs of drain_hours.")
+            late = f"{_some(self.hours_late, 'hour')} of {_some(self.sites_late, 'site')}, the oldest from {oldest}"
+            told.append(f"Not counted for over {PATIENCE // MINUTE} minutes: {late}. See the runs of drain_hours.")
         if self.sites_behind:
             shown = ", ".join(map(str, self.sites_behind[:SHOWN])) + (", …" if len(self.sites_behind) > SHOWN else "")
-            behind = f"The aggregates of {len(self.sites_behind):,} sites stop too early"
-            told.append(f"{behind} (number {shown}): do worker and beat run?")
+            behind = f"{_some(len(self.sites_behind), 'site')} (number {shown})"
+            told.append(f"Figures stop too early: {behind}. Do worker and beat run?")
         return told
 
     def _about_work(self) -> list[str]:
-        told = [f"{task} has failed every time lately: see its last run." for task in self.jobs_failing]
+        told = [f"{task} fails every time lately: see its last run." for task in self.jobs_failing]
         if self.days_ahead < LEAST_AHEAD:
-            told.append(
-                f"{self.days_ahead} days ahead have a partition, {LEAST_AHEAD} are the least: run manage.py partitions."
-            )
+            ahead = f"{_some(self.days_ahead, 'day')}, {LEAST_AHEAD} are the least"
+            told.append(f"Partitions ahead: {ahead}. Run manage.py partitions.")
         return told
 
 
@@ -63,6 +62,10 @@ def found(now: datetime) -> Freshness:
     [(oldest, hours, sites)] = connected().execute(LATE_HOURS, (HOUR, now - PATIENCE)).fetchall()
     failing = tuple(run.task for run in jobs.failing() if run.task != "check_freshness")
     return Freshness(oldest, hours, sites, tuple(_behind(now)), failing, _days_ahead(now))
+
+
+def _some(number: int, one: str) -> str:
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
 
 
 def _behind(now: datetime) -> list[int]:

@@ -153,9 +153,9 @@ def tell(task: str) -> None:
     told = _of(task).exclude(alerted_at=None).first()
     is_down = told is not None and bool(told.problem)
     if len(failures) >= patience(task) and not is_down:
-        _say(runs[0], f"{task} fails", f"It failed {len(failures)} times in a row. {runs[0].problem}")
+        _say(runs[0], f"{task} fails", f"{_row_of(len(failures))} {runs[0].problem}")
     elif runs and not failures and is_down:
-        _say(runs[0], f"{task} works again", runs[0].detail or "It ended without an error.")
+        _say(runs[0], f"{task} works again", runs[0].detail or "It ended without an error.", logging.WARNING)
 
 
 def tell_of_all() -> None:
@@ -164,8 +164,12 @@ def tell_of_all() -> None:
         tell(task)
 
 
-def _say(run: JobRun, subject: str, text: str) -> None:
-    if alerts.send(subject, text):
+def _row_of(failures: int) -> str:
+    return "It failed." if failures == 1 else f"It failed {failures} times in a row."
+
+
+def _say(run: JobRun, subject: str, text: str, level: int = logging.ERROR) -> None:
+    if alerts.send(subject, text, level):
         JobRun.objects.filter(pk=run.pk).update(alerted_at=now())
 
 

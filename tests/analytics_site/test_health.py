@@ -52,6 +52,13 @@ def test_rates_that_are_open_are_noted_and_nobody_is_sent_away(written: None, ow
     assert json.loads(answer.content)["notes"]["rates"].startswith("Rates are not limited, Redis cannot be asked")
 
 
+def test_figures_that_are_behind_are_noted_and_nobody_is_sent_away(written: None) -> None:
+    Site.objects.create(name="Shop", domain="shop.example.com", created_at=datetime(2026, 1, 1, tzinfo=UTC))
+    answer = Client().get("/readyz")
+    assert answer.status_code == 200
+    assert json.loads(answer.content)["notes"]["freshness"].startswith("Figures stop too early: 1 site (number ")
+
+
 # --- Who may look -----------------------------------------------------------------------------------------
 
 ELSEWHERE = {"REMOTE_ADDR": "203.0.113.9"}

@@ -24,3 +24,9 @@ def test_a_geography_file_that_cannot_be_read_is_told_when_a_command_starts(sett
 def test_a_country_header_needs_a_proxy_that_writes_it(settings: Settings, proxies: int, ids: list[str]) -> None:
     settings.INGEST_COUNTRY_HEADER, settings.INGEST_TRUSTED_PROXIES = "CF-IPCountry", proxies
     assert [found.id for found in settings_fit()] == ids
+
+
+@pytest.mark.parametrize(("host", "ids"), [("", ["ingest.W003"]), ("mail.example.com", [])])
+def test_alerts_need_a_mail_server(settings: Settings, host: str, ids: list[str]) -> None:
+    settings.ALERT_EMAILS, settings.EMAIL_HOST = ["ops@example.com"], host
+    assert [found.id for found in settings_fit()] == ids

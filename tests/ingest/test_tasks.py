@@ -143,7 +143,7 @@ def test_what_is_behind_is_the_error_of_the_check(site: Site) -> None:
     Site.objects.update(created_at=NOW - DAY)
     tasks.check_freshness()
     [row] = runs("check_freshness")
-    assert row.error.startswith("The aggregates of 1 sites stop too early")
+    assert row.error.startswith("Figures stop too early: 1 site (number ")
 
 
 def test_a_check_that_finds_nothing_leaves_no_row(site: Site) -> None:
@@ -155,7 +155,7 @@ def test_a_task_whose_process_died_is_told_by_the_check(db: None, caplog: pytest
     gone = NOW - HOUR
     JobRun.objects.create(task="cleanup", started_at=gone, seen_at=gone)
     tasks.check_freshness()
-    assert "cleanup fails: It failed 1 times in a row. Its process is gone" in caplog.text
+    assert "cleanup fails: It failed. Its process is gone" in caplog.text
 
 
 def test_a_run_is_kept_of_what_was_deleted_alone(site: Site) -> None:
