@@ -10,8 +10,10 @@ import functools
 import secrets
 import threading
 from collections import OrderedDict
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
+import redis
 from django.db import connection
 
 from ingest import queue, waiting
@@ -64,7 +66,7 @@ def _remember(site: KnownSite, visitor: int, at: float) -> None:
     # Without Redis a visitor may be counted once more at midnight; the event is worth more.
     with contextlib.suppress(queue.Away):
         seconds = OVERLAP_SECONDS + TELL_SECONDS
-        queue.ask(lambda redis: redis.set(f"footfall:recent:{site.id}:{visitor}", 1, ex=seconds))
+        queue.ask(lambda redis: redis.set(_recent_key(site, visitor), 1, ex=seconds))
         _recent.note(visitor, True, at)
 
 
@@ -72,12 +74,28 @@ def _is_remembered(site: KnownSite, visitor: int, at: float) -> bool:
     if (known := _recent.known(visitor, at)) is not None:
         return known
     try:
-        found = bool(queue.ask(lambda redis: redis.exists(f"footfall:recent:{site.id}:{visitor}")))
+        found = bool(queue.ask(lambda redis: redis.exists(_recent_key(site, visitor))))
     except queue.Away:
         return False
     if not found:
         _recent.note(visitor, False, at)
     return found
+
+
+def forget(site: KnownSite, visitors: Iterable[int]) -> None:
+    """That they were seen a moment ago. Other processes remember it for half an hour at most."""
+    _recent.drop(visitors)
+    with contextlib.suppress(queue.Away):  # it forgets by itself within the same time
+        for visitor in visitors:
+            queue.ask(functools.partial(_forget, _recent_key(site, visitor)))
+
+
+def _forget(key: str, of: redis.Redis) -> None:
+    of.delete(key)
+
+
+def _recent_key(site: KnownSite, visitor: int) -> str:
+    return f"footfall:recent:{site.id}:{visitor}"
 
 
 class _Recent:
@@ -98,6 +116,11 @@ class _Recent:
             self._seen[visitor] = is_there, at
             if len(self._seen) > MOST_RECENT:
                 self._seen.popitem(last=False)
+
+    def drop(self, visitors: Iterable[int]) -> None:
+        with self._lock:
+            for visitor in visitors:
+                self._seen.pop(visitor, None)
 
     def clear(self) -> None:
         with self._lock:

@@ -112,11 +112,16 @@ def building(site_id: int, day: date) -> Iterator[psycopg.Connection]:
     with conn.transaction():
         if is_outermost:  # inside another one, as in a test, the snapshot is that one's
             conn.execute(SNAPSHOT)
-        if not _asked(conn, LOCK, (site_id << DAY_BITS | day.toordinal(),)):
+        if not _asked(conn, LOCK, (lock_of(site_id, day),)):
             raise Busy(f"Site {site_id}, {day}: is being built.")
         if _asked(conn, IS_FINAL, (site_id, day)):
             raise Final(f"Site {site_id}, {day}: its raw rows are gone, so it stays as it is.")
         yield conn
+
+
+def lock_of(site_id: int, day: date) -> int:
+    """The number of the lock under which alone a day's rows are replaced."""
+    return site_id << DAY_BITS | day.toordinal()
 
 
 def _asked(conn: psycopg.Connection, query: str, values: tuple[object, ...]) -> bool:

@@ -22,8 +22,8 @@ from ingest.store import plain, sessions
 class Condition(NamedTuple):
     """What a rule covers: whole sessions (rows `s`), single events (rows `e`), with the values it needs."""
 
-    whole: sql.SQL
-    single: sql.SQL
+    whole: sql.Composable
+    single: sql.Composable
     values: dict[str, Any]
 
 

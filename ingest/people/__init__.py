@@ -1,0 +1,1 @@
+"""One person's data on one site: found, handed out, erased. Nothing here writes down who was asked for."""

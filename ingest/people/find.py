@@ -1,0 +1,237 @@
+"""Whose rows: the visitors, sessions and events of one person, told by a user id or by a visitor's id.
+
+A browser may have had several users. Of a visitor that was never known as somebody else everything is the
+person's, what came before the log-in included. Of another visitor theirs are the sessions in which nobody else was
+known, and in the others the events that carry their user id.
+
+A visitor that the server derived, without an id in the browser, is another one each day: it can be asked for by its
+number alone, and nothing tells which other numbers were the same person.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple, TypeVar
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import args_row
+
+from ingest import fields, writer
+from ingest.enrich import visitor
+from ingest.refusal import Rejected
+from ingest.sites import KnownSite
+from ingest.store import plain
+from ingest.store.removal import NONE, Condition
+
+SECONDS = 10  # that a look may take while somebody waits
+NUMBER = re.compile(r"-?\d{1,19}")
+BIGINT = 1 << 63
+T = TypeVar("T")
+
+
+class Unclear(Exception):  # noqa: N818
+    """What was given is no id. The text says which and why, without the id."""
+
+
+class TooLong(Exception):  # noqa: N818
+    def __init__(self) -> None:
+        super().__init__(f"Counting took over {SECONDS} s. Handing out and erasing have no limit of time.")
+
+
+@dataclass(frozen=True)
+class Who:
+    """By what a person is looked for. `visitors`: the 64-bit ids that are meant."""
+
+    user_id: str | None = field(default=None, repr=False)
+    visitors: tuple[int, ...] = field(default=(), repr=False)
+
+    @property
+    def manner(self) -> str:
+        return "user id" if self.user_id is not None else "visitor id"
+
+
+def by_user(told: Any) -> Who:
+    """The id that was given to `identify`, letter by letter. Raises Unclear."""
+    return Who(user_id=_identifier(told, "user_id"))
+
+
+def by_visitor(site: KnownSite, told: Any) -> Who:
+    """The id that the browser keeps, or the number that stands in the admin; either might look like the other.
+
+    Raises Unclear.
+    """
+    text = _identifier(str(told) if type(told) is int else told, "visitor_id")
+    named = visitor.named(site, "visitor", text)
+    number = int(text) if NUMBER.fullmatch(text.strip()) else named
+    return Who(visitors=(named, number) if -BIGINT <= number < BIGINT and number != named else (named,))
+
+
+def _identifier(told: Any, name: str) -> str:
+    try:
+        found = fields.identifier({name: told}, name)
+    except Rejected as error:
+        raise Unclear(error.detail) from None
+    if found is None:
+        raise Unclear(f"{name}: is empty, or a word such as null that stands for none. Write the id.")
+    return found
+
+
+@dataclass(frozen=True)
+class Person:
+    """`whole`: visitors that are nobody else's. `shared`: those of which only a part is the person's."""
+
+    site_id: int
+    user_id: str | None = field(repr=False)
+    whole: tuple[int, ...] = field(repr=False)
+    shared: tuple[int, ...] = field(default=(), repr=False)
+
+    @property
+    def visitors(self) -> tuple[int, ...]:
+        return self.whole + self.shared
+
+    @property
+    def condition(self) -> Condition:
+        values = {"whole": list(self.whole), "shared": list(self.shared), "user": self.user_id}
+        if not self.shared:
+            return Condition(OF_WHOLE, NONE, values)
+        return Condition(sql.SQL("({} OR {})").format(OF_WHOLE, OF_SHARED), SAYS_SO, values)
+
+    def values(self, **more: Any) -> dict[str, Any]:
+        return {**self.condition.values, "site": self.site_id, "visitors": list(self.visitors), **more}
+
+
+OF_WHOLE = sql.SQL("s.visitor_id = ANY(%(whole)s::bigint[])")
+OF_SHARED = sql.SQL("""(
+  s.visitor_id = ANY(%(shared)s::bigint[]) AND s.user_id = %(user)s AND NOT EXISTS (
+    SELECT FROM ingest_event o WHERE o.site_id = s.site_id AND o.session_id = s.id
+      AND o.ts >= s.seen_from AND o.ts <= s.seen_until AND o.user_id <> %(user)s
+  ))""")
+SAYS_SO = sql.SQL("s.visitor_id = ANY(%(shared)s::bigint[]) AND e.user_id = %(user)s")
+
+# No index has the user id of events: all of the site's are read.
+KNOWN_AS = """
+SELECT id FROM ingest_visitor WHERE site_id = %(site)s AND user_id = %(user)s
+UNION SELECT visitor_id FROM ingest_session WHERE site_id = %(site)s AND user_id = %(user)s
+UNION SELECT visitor_id FROM ingest_event WHERE site_id = %(site)s AND user_id = %(user)s
+ORDER BY 1
+"""
+# A session says who was the last; its events say who else, and are asked only where the session does not tell.
+ALSO_KNOWN = """
+SELECT id FROM ingest_visitor
+WHERE site_id = %(site)s AND id = ANY(%(ids)s::bigint[]) AND user_id <> %(user)s
+UNION SELECT visitor_id FROM ingest_session
+WHERE site_id = %(site)s AND visitor_id = ANY(%(ids)s::bigint[]) AND user_id <> %(user)s
+UNION SELECT s.visitor_id FROM ingest_session s
+WHERE s.site_id = %(site)s AND s.visitor_id = ANY(%(ids)s::bigint[]) AND s.user_id = %(user)s AND EXISTS (
+  SELECT FROM ingest_event e WHERE e.site_id = s.site_id AND e.session_id = s.id
+    AND e.ts >= s.seen_from AND e.ts <= s.seen_until AND e.user_id <> %(user)s
+)
+"""
+# Every event lies within its session's span. OFFSET 0 keeps the sessions outside: each is a short walk by time.
+PARTS = sql.SQL("""
+WITH mine AS MATERIALIZED (
+  SELECT s.site_id, s.id, s.visitor_id, s.seen_from, s.seen_until, {whole} AS is_whole FROM ingest_session s
+  WHERE s.site_id = %(site)s AND s.visitor_id = ANY(%(visitors)s::bigint[])
+)
+SELECT s.id, s.visitor_id, s.is_whole, s.seen_from, s.seen_until, count(e.ts), min(e.ts), max(e.ts)
+FROM mine s LEFT JOIN LATERAL (
+  SELECT e.ts FROM ingest_event e WHERE e.site_id = s.site_id AND e.session_id = s.id
+    AND e.ts >= s.seen_from AND e.ts <= s.seen_until AND (s.is_whole OR e.user_id = %(user)s) OFFSET 0
+) e ON true
+GROUP BY 1, 2, 3, 4, 5 HAVING s.is_whole OR count(e.ts) > 0 ORDER BY s.seen_from, s.id
+""")
+VISITORS = """
+SELECT count(*) FILTER (WHERE id = ANY(%(whole)s::bigint[])), min(first_seen), max(last_seen)
+FROM ingest_visitor WHERE site_id = %(site)s AND id = ANY(%(whole)s::bigint[])
+"""
+
+
+def resolve(conn: psycopg.Connection, site_id: int, who: Who) -> Person:
+    if who.user_id is None:
+        return Person(site_id, None, who.visitors)
+    values: dict[str, Any] = {"site": site_id, "user": who.user_id}
+    ids = [id_ for (id_,) in plain.fetch(conn, KNOWN_AS, values)]
+    shared = {id_ for (id_,) in plain.fetch(conn, ALSO_KNOWN, {**values, "ids": ids})} if ids else set()
+    return Person(site_id, who.user_id, tuple(i for i in ids if i not in shared), tuple(sorted(shared)))
+
+
+class Part(NamedTuple):
+    """A session, and how much of it is the person's: all, or the events that say so."""
+
+    id: int
+    visitor_id: int
+    is_whole: bool
+    seen_from: datetime
+    seen_until: datetime
+    events: int  # theirs, of those that are stored
+    first: datetime | None
+    last: datetime | None
+
+    @property
+    def span(self) -> tuple[datetime, datetime]:
+        """Of what is theirs."""
+        if self.is_whole or self.first is None or self.last is None:
+            return self.seen_from, self.seen_until
+        return self.first, self.last
+
+
+def parts(conn: psycopg.Connection, person: Person) -> list[Part]:
+    """In order of time. None is locked."""
+    query = PARTS.format(whole=person.condition.whole)
+    return plain.fetch(conn, query, person.values(), args_row(Part)) if person.visitors else []
+
+
+class Found(NamedTuple):
+    """How much is stored of a person. `shared`: visitors of whom a part only is theirs, others known by them too."""
+
+    visitors: int = 0
+    sessions: int = 0
+    events: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    shared: int = 0
+
+    def __str__(self) -> str:
+        if self.is_nothing:
+            return "Nothing is stored of this person."
+        days = f", from {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d} (UTC)" if self.first else ""
+        shared = f" Of {self.shared:,} more visitors a part is theirs." if self.shared else ""
+        return f"{self.visitors:,} visitors, {self.sessions:,} sessions, {self.events:,} events{days}.{shared}"
+
+    @property
+    def is_nothing(self) -> bool:
+        return not (self.visitors or self.sessions or self.events)
+
+
+def find(site: KnownSite, who: Who) -> Found:
+    """Reads only. Raises TooLong after SECONDS, and what PostgreSQL says."""
+    return within_seconds(lambda conn: count(conn, resolve(conn, site.id, who)))
+
+
+def count(conn: psycopg.Connection, person: Person) -> Found:
+    held = parts(conn, person)
+    [visitors, first, last] = plain.fetch(conn, VISITORS, person.values())[0]
+    moments = [moment for part in held for moment in part.span] + [moment for moment in (first, last) if moment]
+    return Found(
+        visitors=visitors,
+        sessions=len(held),
+        events=sum(part.events for part in held),
+        first=min(moments, default=None),
+        last=max(moments, default=None),
+        shared=len(person.shared),
+    )
+
+
+def within_seconds(ask: Callable[[psycopg.Connection], T]) -> T:
+    """ASK's answer, in a transaction of its own. Raises TooLong."""
+    conn = writer.connected()
+    try:
+        with conn.transaction():
+            conn.execute("SELECT set_config('statement_timeout', %s, true)", (f"{SECONDS}s",))
+            answer = ask(conn)
+            conn.execute("SET LOCAL statement_timeout TO DEFAULT")
+            return answer
+    except psycopg.errors.QueryCanceled as error:
+        raise TooLong from error
