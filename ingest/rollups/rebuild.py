@@ -151,15 +151,15 @@ def _hourly() -> rows.Breakdowns:
 
 def _put_day(conn: psycopg.Connection, site_id: int, one: Day, raw: Raw, about: dict[str, Any]) -> int:
     [total], named, capped = recount.totals(raw), recount.named(raw), list[str]()
+    names = rows.NamedEvents("ingest_daily_events", "day")
+    names.add(site_id, one.date, named.rows[0])
     if total is None and not about["is_final"]:
-        return 0
+        return names.write(conn)  # signs of life, at most
     breakdowns = rows.Breakdowns("ingest_daily_breakdown", "day")
     for dimension, found in recount.breakdowns(raw):
         breakdowns.add(site_id, one.date, dimension, found.rows[0])
         capped += [dimension] if found.capped[0] else []
     capped += [CAPPED_NAMES] if named.capped[0] else []
-    names = rows.NamedEvents("ingest_daily_events", "day")
-    names.add(site_id, one.date, named.rows[0])
     about = {
         "site_id": site_id,
         "day": one.date,
