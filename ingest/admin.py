@@ -6,50 +6,23 @@ from typing import Any
 
 import msgspec
 from django.contrib import admin, messages
-from django.core.paginator import Paginator
 from django.db import transaction
 from django.db.models import Model, QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.functional import cached_property
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
-from ingest import sites
+from ingest import (
+    admin_jobs,  # noqa: F401  registers its lists
+    sites,
+)
+from ingest.admin_lists import KeptAdmin, UncountedAdmin
 from ingest.models import ApiKey, Quarantine, Shield, Site
 from ingest.replay import Outcome, replay, told
-
-MOST_COUNTED = 1_000
-
-
-class BoundedPaginator(Paginator):
-    """Counts no further than MOST_COUNTED rows: the first page of a long list costs what that of a short one does.
-
-    What lies beyond is found by searching.
-    """
-
-    @cached_property
-    def count(self) -> int:
-        return int(self.object_list[:MOST_COUNTED].count())  # type: ignore[attr-defined]
-
-
-class UncountedAdmin(admin.ModelAdmin):
-    """For every list of ours: no count of the whole table, and no join that was not asked for."""
-
-    paginator = BoundedPaginator
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # a count for each choice of each filter
-    list_per_page = 50
-
-
-class KeptAdmin(UncountedAdmin):
-    """Rows that staff never delete here."""
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 @admin.register(Site)

@@ -9,7 +9,8 @@ from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import Model
 from django.http import HttpRequest
 
-from ingest.admin import SiteAdmin, UncountedAdmin
+from ingest.admin import SiteAdmin
+from ingest.admin_lists import UncountedAdmin
 from reports.models import Membership, User
 
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")

@@ -11,7 +11,7 @@ APPS = ("analytics_site", "reports", "ingest")
 MAY_NOT_IMPORT = {"ingest": {"reports", "analytics_site"}, "reports": {"analytics_site"}, "analytics_site": set()}
 
 # Edges turn requests, commands and ticks into calls; facts know what things are and do nothing.
-EDGES = {"views", "urls", "admin", "admin_views", "admin_jobs", "tasks", "management", "api", "forms"}
+EDGES = {"views", "urls", "admin", "admin_views", "admin_jobs", "admin_lists", "tasks", "management", "api", "forms"}
 FACTS = {"models", "event", "refusal", "rules", "hashing", "fields", "webaddress"}
 
 

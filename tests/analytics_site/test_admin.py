@@ -15,7 +15,7 @@ from django.urls import reverse
 from ingest import partitions, writer
 from ingest.admin_views import PAGES
 from ingest.event import Batch, Event
-from ingest.models import ApiKey, Quarantine, Site
+from ingest.models import ApiKey, JobRun, PersonRequest, Quarantine, Site
 from reports.models import Membership, User
 
 BIG = ("ingest_event", "ingest_session", "ingest_visitor", "ingest_count", "ingest_dirty_hour")
@@ -46,6 +46,8 @@ def shop() -> Site:
     site = Site.objects.create(name="Shop", domain="shop.example.com")
     Membership.objects.create(site=site, user=person("alice"))
     ApiKey.issue(site, "Till", ApiKey.Scope.WRITE)
+    JobRun.objects.create(task="drain_hours", site_id=site.pk)
+    PersonRequest.objects.create(site=site, kind=PersonRequest.Kind.EXPORT, asked_by="alice@example.com")
     Quarantine.objects.create(site_id=site.pk, sqlstate="22P05", detail="unsupported", entry=b"\x81\xa1a\x01")
     now = datetime.now(UTC)
     partitions.ensure(writer.connected(), partitions.ahead(now, 0))
@@ -74,7 +76,7 @@ def test_it_works(staff: Client) -> None:
 
 def test_every_page_opens_for_staff(staff: Client, shop: Site) -> None:
     answers = {address: staff.get(address).status_code for address in addresses(shop)}
-    closed = {reverse("admin:ingest_quarantine_add")}
+    closed = {reverse(f"admin:ingest_{name}_add") for name in ("quarantine", "jobrun", "personrequest")}
     assert {address for address, status in answers.items() if status != 200} == closed
     assert len(answers) > 30
 
@@ -105,7 +107,7 @@ def test_the_lists_of_ours_count_no_choice_of_their_filters(staff: Client, shop:
             staff.get(reverse(name), {"_facets": "True"})
         counts = [query["sql"] for query in queries if "COUNT(" in query["sql"]]
         assert [query for query in counts if "LIMIT" not in query] == []
-    assert len(ours) == 6
+    assert len(ours) == 8
 
 
 @pytest.mark.parametrize("page", ["index", *(page.name for page in PAGES)])

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.timezone import now
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
-from ingest import admin, inspection, partitions, sites, writer
+from ingest import admin, admin_lists, inspection, partitions, sites, writer
 from ingest.event import Batch, Event
 from ingest.models import ApiKey, BotCount, IngestCount, Quarantine, Sample, ShieldHit, Site
 from reports.models import User
@@ -118,10 +118,10 @@ def test_a_site_links_to_what_is_stored_of_it(name: str, staff: Client, shop: Si
 
 
 def test_a_long_list_is_counted_no_further_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admin, "MOST_COUNTED", 2)
+    monkeypatch.setattr(admin_lists, "MOST_COUNTED", 2)
     for number in range(4):
         Site.objects.create(name=f"Shop {number}", domain="shop.example.com")
-    assert admin.BoundedPaginator(Site.objects.all(), 10).count == 2
+    assert admin_lists.BoundedPaginator(Site.objects.all(), 10).count == 2
     assert Paginator(Site.objects.all(), 10).count == 4
 
 
