@@ -54,7 +54,11 @@ PAGES = Vocabulary([f"/section-{number % 40}/page-{number}" for number in range(
 SOURCES = Vocabulary(["Direct", "Google", *(f"source{number}.example" for number in range(200))])
 COUNTRY_CODES = [a + b for a in "DEFGIJKLNPSU" for b in "EKRSTZ"]
 PLACES = Vocabulary(  # country, region, city: a city lies in one country
-    [f"{code}\tRegion {n % 400}\tCity {n}" for n in range(1_000) for code in (COUNTRY_CODES[n % len(COUNTRY_CODES)],)]
+    [
+        f"{code}\tRegion {n % (2 * len(COUNTRY_CODES))}\tCity {n}"
+        for n in range(1_000)
+        for code in (COUNTRY_CODES[n % len(COUNTRY_CODES)],)
+    ]
 )
 BROWSERS = Vocabulary(
     [f"{name}\t{version}" for version in range(140, 120, -1) for name in ("Chrome", "Safari", "Edge")]
