@@ -2,18 +2,23 @@
 
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from celery import shared_task
+from celery import Task, shared_task
 from django.conf import settings
+from kombu.exceptions import OperationalError
 
 from ingest import freshness, jobs, partitions, samples, shields_past, writer
 from ingest.alone import Taken, alone
 from ingest.enrich import visitor
 from ingest.jobs import Job
-from ingest.models import Shield
-from ingest.rollups import drain
+from ingest.models import PersonRequest, Shield, Site
+from ingest.people import erasure, stream
+from ingest.people.find import Who
+from ingest.rollups import backfill, drain
 from ingest.rollups.drain import Drained
+from ingest.sites import KnownSite
 
 log = logging.getLogger(__name__)
 TURN_SECONDS = 30
@@ -100,3 +105,67 @@ def apply_shield(shield_id: int, days: int = shields_past.DAYS) -> None:
         log.info("Shield %d is being applied already.", shield_id)
         return
     shields_past.apply(shield.site, shield, shields_past.since_days(days))
+
+
+@shared_task
+def backfill_days(site_id: int, days: list[str], run_id: int) -> None:
+    """A part of what `manage.py backfill --jobs` hands out."""
+    backfill.part(site_id, [date.fromisoformat(day) for day in days], run_id, datetime.now(UTC))
+
+
+@shared_task(bind=True)
+def backfill_site(self: Task, site_id: int, start_iso: str | None = None, end_iso: str | None = None) -> None:
+    """When a page asks for it: from the first to the last day, both included; all there are when left out.
+
+    Delivered again because its worker died, it goes on; because it runs for over an hour, it leaves the other at it.
+    Asked for twice, it runs twice: the site may have changed meanwhile.
+    """
+    is_again = bool((self.request.delivery_info or {}).get("redelivered"))
+    site = Site.objects.filter(pk=site_id).first()
+    if site is None or (backfill.is_running(site_id) and is_again):
+        log.info("Site %d was deleted, or is being built already.", site_id)
+    elif backfill.is_running(site_id):
+        self.apply_async((site_id, start_iso, end_iso), countdown=TURN_SECONDS)
+    else:
+        first, last = (date.fromisoformat(day) if day else None for day in (start_iso, end_iso))
+        backfill.site(KnownSite.of(site), first, last, datetime.now(UTC), is_anew=not is_again)
+
+
+ERASING: dict[str, Any] = {"argsrepr": "(not shown)"}  # what the broker, flower and logs are told of the arguments
+
+
+@shared_task(bind=True, max_retries=None)
+def erase_person(
+    self: Task, request_id: int, user_id: str | None, visitors: list[int], noted: dict[str, str] | None = None
+) -> None:
+    """Comes again until it is done: while events of before wait in the stream, or when anything failed.
+
+    The person stands in the arguments alone, which the broker keeps until then and no longer.
+    """
+    request = PersonRequest.objects.select_related("site").filter(pk=request_id, done_at=None).first()
+    if request is None:
+        log.info("Erasure %d is done already, or its site was deleted.", request_id)
+        return
+    try:
+        noted = stream.note() if noted is None else noted
+        stream.wait(noted)
+        with jobs.run("erase_person", site_id=request.site_id) as job:
+            job.detail = str(erasure.erase(KnownSite.of(request.site), Who(user_id, tuple(visitors)), request))
+    except stream.Waits as waits:
+        log.info("Erasure %d: %s", request_id, waits)
+        again = (request_id, user_id, visitors, waits.noted)
+        raise self.retry(args=again, countdown=TURN_SECONDS, **ERASING) from None
+    except Exception as error:
+        again = (request_id, user_id, visitors, noted)
+        raise self.retry(args=again, countdown=TURN_SECONDS, **ERASING) from error
+
+
+def begin_erasure(site_id: int, who: Who, asked_by: str) -> PersonRequest:
+    """Hands it to a worker. Raises kombu's OperationalError when none can be reached, and nothing has begun then."""
+    request = erasure.begin(site_id, asked_by)
+    try:
+        erase_person.apply_async((request.pk, who.user_id, list(who.visitors)), **ERASING)
+    except OperationalError:
+        request.delete()
+        raise
+    return request

@@ -22,6 +22,7 @@ from ingest.enrich import visitor
 from ingest.models import PersonRequest
 from ingest.people import aside, members
 from ingest.people.find import Part, Person, Who, parts, resolve
+from ingest.retention import archive
 from ingest.rollups import drain
 from ingest.sessions import Placed, SessionRow
 from ingest.sites import KnownSite
@@ -81,16 +82,18 @@ def erase(site: KnownSite, who: Who, request: PersonRequest) -> Erased:
     """Everything of WHO, and what it is counted in. What waited in the stream must be written by now: `stream.wait`.
 
     The counts of REQUEST grow with each transaction, so they are of all runs together; returns them. Raises what
-    PostgreSQL says, and may be run again then.
+    PostgreSQL and the archive say, and may be run again then.
     """
     person = resolve(connected(), site.id, who)
     _add(request, Erased(others=aside.erase(person)))
     visitor.forget(site, person.visitors)
+    _erase_archived(person, request)  # while the rows tell which visitors they are
     for _ in range(ROUNDS):
         found = parts(connected(), person)
         taken = sum([_erase_block(site, person, request, block) for block in _blocks(found)])
         if not taken:
             break
+    _erase_archived(person, request)  # what was put there meanwhile
     withdrawal.settled(lambda conn: _erase_visitors(conn, person, request))
     drain.of_hours(site, utc_now())
     PersonRequest.objects.filter(pk=request.pk, done_at=None).update(done_at=utc_now())
@@ -102,6 +105,11 @@ def erase(site: KnownSite, who: Who, request: PersonRequest) -> Erased:
 def _add(request: PersonRequest, erased: Erased) -> None:
     grown = {name: F(name) + count for name, count in erased._asdict().items()}
     PersonRequest.objects.filter(pk=request.pk).update(**grown)
+
+
+def _erase_archived(person: Person, request: PersonRequest) -> None:
+    if person.whole:
+        _add(request, Erased(events=archive.erase(person.site_id, person.whole)))
 
 
 def _blocks(found: Sequence[Part]) -> Iterator[list[Part]]:

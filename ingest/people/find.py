@@ -9,35 +9,27 @@ number alone, and nothing tells which other numbers were the same person.
 """
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import args_row
 
-from ingest import fields, writer
+from ingest import fields
 from ingest.enrich import visitor
 from ingest.refusal import Rejected
 from ingest.sites import KnownSite
 from ingest.store import plain
 from ingest.store.removal import NONE, Condition
 
-SECONDS = 10  # that a look may take while somebody waits
 NUMBER = re.compile(r"-?\d{1,19}")
 BIGINT = 1 << 63
-T = TypeVar("T")
 
 
 class Unclear(Exception):  # noqa: N818
     """What was given is no id. The text says which and why, without the id."""
-
-
-class TooLong(Exception):  # noqa: N818
-    def __init__(self) -> None:
-        super().__init__(f"Counting took over {SECONDS} s. Handing out and erasing have no limit of time.")
 
 
 @dataclass(frozen=True)
@@ -142,10 +134,6 @@ FROM mine s LEFT JOIN LATERAL (
 ) e ON true
 GROUP BY 1, 2, 3, 4, 5 HAVING s.is_whole OR count(e.ts) > 0 ORDER BY s.seen_from, s.id
 """)
-VISITORS = """
-SELECT count(*) FILTER (WHERE id = ANY(%(whole)s::bigint[])), min(first_seen), max(last_seen)
-FROM ingest_visitor WHERE site_id = %(site)s AND id = ANY(%(whole)s::bigint[])
-"""
 
 
 def resolve(conn: psycopg.Connection, site_id: int, who: Who) -> Person:
@@ -181,57 +169,3 @@ def parts(conn: psycopg.Connection, person: Person) -> list[Part]:
     """In order of time. None is locked."""
     query = PARTS.format(whole=person.condition.whole)
     return plain.fetch(conn, query, person.values(), args_row(Part)) if person.visitors else []
-
-
-class Found(NamedTuple):
-    """How much is stored of a person. `shared`: visitors of whom a part only is theirs, others known by them too."""
-
-    visitors: int = 0
-    sessions: int = 0
-    events: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
-    shared: int = 0
-
-    def __str__(self) -> str:
-        if self.is_nothing:
-            return "Nothing is stored of this person."
-        days = f", from {self.first:%Y-%m-%d} to {self.last:%Y-%m-%d} (UTC)" if self.first else ""
-        shared = f" Of {self.shared:,} more visitors a part is theirs." if self.shared else ""
-        return f"{self.visitors:,} visitors, {self.sessions:,} sessions, {self.events:,} events{days}.{shared}"
-
-    @property
-    def is_nothing(self) -> bool:
-        return not (self.visitors or self.sessions or self.events)
-
-
-def find(site: KnownSite, who: Who) -> Found:
-    """Reads only. Raises TooLong after SECONDS, and what PostgreSQL says."""
-    return within_seconds(lambda conn: count(conn, resolve(conn, site.id, who)))
-
-
-def count(conn: psycopg.Connection, person: Person) -> Found:
-    held = parts(conn, person)
-    [visitors, first, last] = plain.fetch(conn, VISITORS, person.values())[0]
-    moments = [moment for part in held for moment in part.span] + [moment for moment in (first, last) if moment]
-    return Found(
-        visitors=visitors,
-        sessions=len(held),
-        events=sum(part.events for part in held),
-        first=min(moments, default=None),
-        last=max(moments, default=None),
-        shared=len(person.shared),
-    )
-
-
-def within_seconds(ask: Callable[[psycopg.Connection], T]) -> T:
-    """ASK's answer, in a transaction of its own. Raises TooLong."""
-    conn = writer.connected()
-    try:
-        with conn.transaction():
-            conn.execute("SELECT set_config('statement_timeout', %s, true)", (f"{SECONDS}s",))
-            answer = ask(conn)
-            conn.execute("SET LOCAL statement_timeout TO DEFAULT")
-            return answer
-    except psycopg.errors.QueryCanceled as error:
-        raise TooLong from error
