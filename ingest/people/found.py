@@ -1,8 +1,7 @@
 """How much is stored of a person, before it is handed out or erased."""
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import psycopg
 
@@ -13,7 +12,6 @@ from ingest.sites import KnownSite
 from ingest.store import plain
 
 SECONDS = 10  # that a look may take while somebody waits
-T = TypeVar("T")
 
 VISITORS = """
 SELECT count(*) FILTER (WHERE id = ANY(%(whole)s::bigint[])), min(first_seen), max(last_seen)
@@ -50,9 +48,17 @@ class Found(NamedTuple):
         return not (self.visitors or self.sessions or self.events or self.others)
 
 
-def find(site: KnownSite, who: Who) -> Found:
-    """Reads only. Raises TooLong after SECONDS, and what PostgreSQL says."""
-    return within_seconds(lambda conn: count(conn, resolve(conn, site.id, who)))
+def find(site: KnownSite, who: Who, seconds: int = SECONDS) -> Found:
+    """Reads only. Raises TooLong after SECONDS (0: never), and what PostgreSQL says."""
+    conn = writer.connected()
+    try:
+        with conn.transaction():
+            conn.execute("SELECT set_config('statement_timeout', %s, true)", (f"{seconds}s",))
+            answer = count(conn, resolve(conn, site.id, who))
+            conn.execute("SET LOCAL statement_timeout TO DEFAULT")
+            return answer
+    except psycopg.errors.QueryCanceled as error:
+        raise TooLong from error
 
 
 def count(conn: psycopg.Connection, person: Person) -> Found:
@@ -68,16 +74,3 @@ def count(conn: psycopg.Connection, person: Person) -> Found:
         shared=len(person.shared),
         others=aside.count(person),
     )
-
-
-def within_seconds(ask: Callable[[psycopg.Connection], T]) -> T:
-    """ASK's answer, in a transaction of its own. Raises TooLong."""
-    conn = writer.connected()
-    try:
-        with conn.transaction():
-            conn.execute("SELECT set_config('statement_timeout', %s, true)", (f"{SECONDS}s",))
-            answer = ask(conn)
-            conn.execute("SET LOCAL statement_timeout TO DEFAULT")
-            return answer
-    except psycopg.errors.QueryCanceled as error:
-        raise TooLong from error
