@@ -128,6 +128,7 @@ INGEST_TRUSTED_PROXIES = env.integer("INGEST_TRUSTED_PROXIES", default=0, high=1
 INGEST_COUNTRY_HEADER = env.text("INGEST_COUNTRY_HEADER")
 INGEST_GEO_DATABASE = env.words("INGEST_GEO_DATABASE", default=[])
 INGEST_PARTITIONS_AHEAD = 7
+INGEST_ARCHIVE_DIR = env.text("INGEST_ARCHIVE_DIR")
 INGEST_BODY_SECONDS = env.integer("INGEST_BODY_SECONDS", default=5, low=1, high=300)
 # Events a second, 0 for no limit. A request of the most events must fit into nine tenths of a burst: see limits.py.
 INGEST_SITE_RATE = env.integer("INGEST_SITE_RATE", default=5_000, high=1_000_000)

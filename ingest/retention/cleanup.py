@@ -1,0 +1,255 @@
+"""What has expired goes: days are counted a last time, then events, then sets, sessions and visitors, then aggregates.
+
+Each step is many short transactions, and each takes what it needs to know from the tables: a run that ended anywhere
+is made up for by the next, and two at once do the same work twice at worst. What fails stays, is named, and keeps
+nothing else from going.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import NamedTuple
+
+from ingest import partitions
+from ingest.clock import DAY
+from ingest.jobs import Job
+from ingest.models import Site
+from ingest.retention import archive, closing, cuts, events, expiry, seal
+from ingest.retention.cuts import Cuts, midnight
+from ingest.rollups.buckets import day_of
+from ingest.sites import KnownSite
+from ingest.writer import connected
+
+log = logging.getLogger(__name__)
+INDEX_AFTER = 2 * DAY  # the day of UTC is over by a day then: most late events have come
+
+
+class Cleaned(NamedTuple):
+    """How much went. `failed` are sentences: what should have gone, and stays until the next run."""
+
+    closed: int = 0  # days, of all sites together, as the next
+    sealed: int = 0
+    events: int = 0
+    partitions: int = 0
+    sessions: int = 0
+    visitors: int = 0
+    aggregates: int = 0  # rows, hourly ones included
+    indexed: int = 0  # partitions
+    is_dry: bool = False
+    failed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        verb = "Would have deleted" if self.is_dry else "Deleted"
+        left = f" {len(self.failed)} things stay until the next run." if self.failed else ""
+        return (
+            f"{verb} {self.events:,} events ({self.partitions:,} whole days), {self.sessions:,} sessions, "
+            f"{self.visitors:,} visitors and {self.aggregates:,} rows of aggregates; closed {self.closed:,} days and "
+            f"sealed {self.sealed:,}.{left}"
+        )
+
+    @property
+    def rows(self) -> int:
+        return self.events + self.sessions + self.visitors + self.aggregates
+
+    def plus(self, *, failed: Iterable[str] = (), **more: int) -> "Cleaned":
+        sums = {name: getattr(self, name) + number for name, number in more.items()}
+        return self._replace(failed=(*self.failed, *failed), **sums)
+
+
+class _Run:
+    """One cleanup: what it knows, and what it has done so far."""
+
+    def __init__(self, now: datetime, site_ids: Collection[int] | None, job: Job | None, *, is_dry: bool) -> None:
+        self.now, self.job, self.is_dry = now, job, is_dry
+        self.conn = connected()
+        chosen = Site.objects.all() if site_ids is None else Site.objects.filter(pk__in=site_ids)
+        self.sites = list(chosen.order_by("pk"))
+        self.is_whole = site_ids is None
+        self.done = Cleaned(is_dry=is_dry)
+        self.units = 0
+
+    def note(self, *, failed: Iterable[str] = (), **more: int) -> None:
+        before = self.done.rows
+        self.done = self.done.plus(failed=failed, **more)
+        if self.job is not None:
+            self.job.step(self.units, self.done.rows - before)
+
+    def end_unit(self) -> None:
+        self.units += 1
+        self.note()
+
+    def expect(self, units: int) -> None:
+        if self.job is not None:
+            self.job.row.total = units
+
+
+def cleanup(
+    now: datetime, *, dry_run: bool = False, site_ids: Collection[int] | None = None, job: Job | None = None
+) -> Cleaned:
+    """Of all sites, or of some: then whole days are not dropped, and indexes not built.
+
+    Needs a connection in autocommit mode. DRY_RUN counts what would go. Raises what ends the connection.
+    """
+    run = _Run(now, site_ids, job, is_dry=dry_run)
+    old = _old_days(run)
+    run.expect(2 * len(run.sites) + len(old))
+    held = {day: set(events.sites_in(run.conn, day)) for day in old}
+    for site in run.sites:
+        with _noted(run, f"Site {site.pk}"):
+            _close(run, site, [day for day in old if site.pk in held[day]])
+        run.end_unit()
+    for day in old:
+        with _noted(run, f"Events of {day}"):
+            _take_day(run, day)
+        run.end_unit()
+    for site in run.sites:
+        with _noted(run, f"Site {site.pk}"):
+            _expire(run, site)
+        run.end_unit()
+    if run.is_whole and not run.is_dry:
+        _index(run)
+    log.info("%s", run.done)
+    return run.done
+
+
+def _old_days(run: _Run) -> list[date]:
+    """Days of UTC of which some site keeps no events, those that an earlier run had half removed included."""
+    latest = max((cuts.of(site, run.now).events for site in run.sites), default=None)
+    if latest is None:
+        return []
+    there = partitions.existing(run.conn) | (partitions.detached(run.conn) if run.is_whole else set())
+    return sorted(day for day in there if midnight(day) < latest)
+
+
+@contextmanager
+def _noted(run: _Run, what: str) -> Iterator[None]:
+    """What fails inside is named at the end and keeps nothing else from going. Raises what ends the connection."""
+    try:
+        yield
+    except Exception as error:
+        if run.conn.closed:
+            raise
+        log.exception("%s: not all that has expired could be taken away.", what)
+        run.note(failed=[f"{what}: {str(error).strip()}"])
+
+
+# --- Days are closed --------------------------------------------------------------------------------------
+
+
+def _close(run: _Run, site: Site, held: list[date]) -> None:
+    known, cut = KnownSite.of(site), cuts.of(site, run.now)
+    due = closing.due(known, cut.events, [day for day in held if midnight(day) < cut.events])
+    if run.is_dry:
+        run.note(closed=len(due), sealed=sum(day.start < cut.sessions for day in due))
+        return
+    closed = closing.close(known, due, run.now)
+    run.note(closed=closed.days, failed=closed.failed)
+    if due:
+        log.info("Site %d: closed %d days from %s.", site.pk, closed.days, due[0].date)
+
+
+# --- Events go --------------------------------------------------------------------------------------------
+
+
+def _take_day(run: _Run, day: date) -> None:
+    """The whole day where no site needs it, else the rows of those that do not."""
+    if run.is_dry:
+        _foresee_day(run, day)
+        return
+    with archive.exclusively():
+        found = events.present(run.conn, day, run.now)
+        is_half_gone = day in partitions.detached(run.conn)
+        if run.is_whole and not events.is_live(day, run.now) and (is_half_gone or not found.stays):
+            _drop(run, day)
+        else:
+            _delete_rows(run, day, found)
+
+
+def _drop(run: _Run, day: date) -> None:
+    taken = events.remove(run.conn, day, run.now)
+    if taken is not None:
+        run.note(events=taken, partitions=1)
+        log.info("Dropped the day %s with %d events.", day, taken)
+
+
+def _delete_rows(run: _Run, day: date, found: events.Present) -> None:
+    chosen = {site.pk for site in run.sites}
+    run.note(failed=[f"Site {site_id}, {day}: has hours that are not counted yet." for site_id in found.waiting])
+    going = [site_id for site_id in found.going if run.is_whole or site_id in chosen]
+    if going:
+        archive.write(run.conn, day, going)
+    for site_id in going:
+        for taken in events.delete(run.conn, day, site_id):
+            run.note(events=taken)
+
+
+def _foresee_day(run: _Run, day: date) -> None:
+    """As if every day that is due were closed."""
+    there = events.sites_in(run.conn, day)
+    needed = {site.pk for site in Site.objects.filter(pk__in=there) if midnight(day) >= cuts.of(site, run.now).events}
+    chosen = there if run.is_whole else {site.pk for site in run.sites}
+    run.note(events=events.count_in(run.conn, day, set(there) & set(chosen) - needed))
+    if run.is_whole and not needed and not events.is_live(day, run.now):
+        run.note(partitions=1)
+
+
+# --- Sets, sessions, visitors, aggregates -----------------------------------------------------------------
+
+
+def _expire(run: _Run, site: Site) -> None:
+    cut = cuts.of(site, run.now)
+    if _seal(run, site, cut):
+        _take_sessions(run, site, cut)
+    _take_aggregates(run, site, cut)
+
+
+def _seal(run: _Run, site: Site, cut: Cuts) -> bool:
+    """Returns whether every set is gone that the sessions before the cut are in: only then they may follow."""
+    known = KnownSite.of(site)
+    due = seal.due(known, cut.sessions)
+    if run.is_dry:
+        run.note(sealed=len(due))
+        return True
+    sealed = seal.seal(known, due, run.now)
+    run.note(sealed=sealed.days, failed=sealed.failed)
+    return not sealed.failed
+
+
+def _take_sessions(run: _Run, site: Site, cut: Cuts) -> None:
+    if run.is_dry:
+        run.note(**expiry.count_sessions(run.conn, site.pk, cut.sessions)._asdict())
+        return
+    for gone in expiry.sessions(run.conn, site.pk, cut.sessions):
+        run.note(**gone._asdict())
+
+
+def _take_aggregates(run: _Run, site: Site, cut: Cuts) -> None:
+    for old in _old_aggregates(site, cut):
+        if run.is_dry:
+            run.note(aggregates=expiry.count(run.conn, site.pk, old))
+            continue
+        for taken in expiry.delete(run.conn, site.pk, old):
+            run.note(aggregates=taken)
+
+
+def _old_aggregates(site: Site, cut: Cuts) -> list[expiry.Old]:
+    if cut.aggregates is None:
+        return expiry.old_hours(cut.hours, cut.breakdowns)
+    # One cut by hour for each table: a row that lies before both is counted once.
+    start = day_of(site.zone, cut.aggregates).start
+    return [
+        *expiry.old_hours(max(cut.hours, start), cut.breakdowns),
+        *expiry.old_days(cut.aggregates),
+    ]
+
+
+# --- Days that are over are indexed -----------------------------------------------------------------------
+
+
+def _index(run: _Run) -> None:
+    """Last: what is left is worth it."""
+    for day in sorted(partitions.existing(run.conn)):
+        if midnight(day) <= run.now - INDEX_AFTER:
+            with _noted(run, f"Index of {day}"):
+                run.note(indexed=partitions.index(run.conn, day))

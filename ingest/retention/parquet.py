@@ -1,0 +1,189 @@
+"""The file of one day's events: Parquet, readable by DuckDB, pandas, Spark and the like; every column as it was stored.
+
+Numbers and texts as such, times in microseconds of UTC, ids as UUIDs, properties as the text of their JSON. The footer
+says which day it is, how many rows there are and a digest of their content, so that a file that was damaged or is
+somebody else's is told from a whole one. Importing this needs pyarrow.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+TIMES = ("ts", "sent_ts", "received_at", "processed_at")
+UUIDS = ("id", "batch_id")
+NUMBERS = {
+    "site_id": pa.int64(), "session_id": pa.int64(), "visitor_id": pa.int64(), "value": pa.float64(),
+    "engaged_ms": pa.int32(), "scroll": pa.int16(),
+}  # fmt: skip
+TEXTS = (
+    "name", "category", "label", "hostname", "path", "query", "title", "referrer", "currency", "user_id",
+    "correlation_id", "properties",
+)  # fmt: skip
+SCHEMA = pa.schema(
+    [
+        *NUMBERS.items(),
+        *((name, pa.timestamp("us", "UTC")) for name in TIMES),
+        *((name, pa.uuid()) for name in UUIDS),
+        *((name, pa.string()) for name in TEXTS),
+    ]
+)
+NAMES = tuple(SCHEMA.names)
+FORMAT = "footfall events 1"
+GROUP = 20_000  # rows that are held at a time
+PARTIAL = ".partial"
+
+# A group's columns in the order of NAMES: times as microseconds since 1970, UUIDs as 16 bytes, the rest as they are.
+Columns = list[list[Any]]
+
+
+class Damaged(Exception):  # noqa: N818
+    """The file is not a whole one of ours; the text names it and says why."""
+
+
+class Said(NamedTuple):
+    """What the footer tells."""
+
+    day: date
+    rows: int
+    digest: str
+
+
+def write(path: Path, day: date, groups: Iterable[Columns]) -> Said:
+    """The whole file under a name of its own, on the disk, and read back: only then it is called PATH."""
+    partial = path.with_name(path.name + PARTIAL)
+    said = _written(partial, day, groups)
+    if verified(partial) != said:
+        raise Damaged(f"{partial}: reads back otherwise than it was written. Is the disk sound?")
+    os.replace(partial, path)
+    sync(path.parent)
+    return said
+
+
+def _written(path: Path, day: date, groups: Iterable[Columns]) -> Said:
+    digest, rows = hashlib.blake2b(digest_size=16), 0
+    # Events are about people: the file is its owner's alone.
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with parquet.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+            for columns in groups:
+                writer.write_table(_table(columns))
+                digest.update(repr(columns).encode())
+                rows += len(columns[0])
+            said = Said(day, rows, digest.hexdigest())
+            writer.add_key_value_metadata(
+                {"footfall.format": FORMAT, "footfall.day": str(day), "footfall.rows": str(rows),
+                 "footfall.digest": said.digest}
+            )  # fmt: skip
+        file.flush()
+        os.fsync(file.fileno())
+    return said
+
+
+def sync(folder: Path) -> None:
+    """A new name is on the disk when its folder is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def said(path: Path) -> Said:
+    """Raises Damaged, OSError."""
+    with _opened(path) as file:
+        return _said(path, file)
+
+
+def verified(path: Path) -> Said:
+    """After reading all of it. Raises Damaged, OSError."""
+    digest, rows = hashlib.blake2b(digest_size=16), 0
+    found = said(path)
+    for columns in groups(path):
+        digest.update(repr(columns).encode())
+        rows += len(columns[0])
+    if (rows, digest.hexdigest()) != (found.rows, found.digest):
+        raise Damaged(f"{path}: is damaged: its rows are not those that were written. Restore it from a copy.")
+    return found
+
+
+def groups(path: Path) -> Iterator[Columns]:
+    """Raises Damaged, OSError."""
+    with _opened(path) as file:
+        for number in range(file.num_row_groups):
+            try:
+                table = file.read_row_group(number, columns=list(NAMES))
+            except (pa.ArrowException, OSError) as error:
+                raise Damaged(f"{path}: is damaged: {_first_line(error)}. Restore it from a copy.") from error
+            yield [_plain(table.column(name)) for name in NAMES]
+
+
+def holds(path: Path, site_id: int, visitor_ids: list[int]) -> int:
+    """How many rows of these visitors there are. Reads two columns."""
+    found = 0
+    with _opened(path) as file:
+        for number in range(file.num_row_groups):
+            table = file.read_row_group(number, columns=["site_id", "visitor_id"])
+            of_visitors = pc.is_in(table["visitor_id"], pa.array(visitor_ids, pa.int64()))
+            found += pc.sum(pc.and_(pc.equal(table["site_id"], site_id), of_visitors)).as_py() or 0
+    return found
+
+
+def without(path: Path, site_id: int, visitor_ids: set[int]) -> Iterator[Columns]:
+    """The groups of the file, with these visitors' rows left off."""
+    site, visitor = NAMES.index("site_id"), NAMES.index("visitor_id")
+    for columns in groups(path):
+        kept = [
+            place
+            for place, who in enumerate(zip(columns[site], columns[visitor], strict=True))
+            if who[0] != site_id or who[1] not in visitor_ids
+        ]
+        if kept:
+            yield [[column[place] for place in kept] for column in columns]
+
+
+def _opened(path: Path) -> parquet.ParquetFile:
+    try:
+        return parquet.ParquetFile(path)
+    except pa.ArrowException as error:
+        raise Damaged(f"{path}: is no whole Parquet file: {_first_line(error)}.") from error
+
+
+def _said(path: Path, file: parquet.ParquetFile) -> Said:
+    told = {
+        key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items() if key[:8] == b"footfall"
+    }
+    if told.get("footfall.format") != FORMAT or set(NAMES) - set(file.schema_arrow.names):
+        raise Damaged(f"{path}: is no archive of events that this version has written.")
+    return Said(date.fromisoformat(told["footfall.day"]), int(told["footfall.rows"]), told["footfall.digest"])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")
+
+
+def _table(columns: Columns) -> pa.Table:
+    return pa.Table.from_arrays(
+        [_array(field.type, column) for field, column in zip(SCHEMA, columns, strict=True)], schema=SCHEMA
+    )
+
+
+def _array(kind: pa.DataType, column: list[Any]) -> pa.Array:
+    if kind == pa.uuid():
+        return pa.ExtensionArray.from_storage(kind, pa.array(column, kind.storage_type))
+    if pa.types.is_timestamp(kind):
+        return pa.array(column, pa.int64()).cast(kind)
+    return pa.array(column, kind)
+
+
+def _plain(column: pa.ChunkedArray) -> list[Any]:
+    if column.type == pa.uuid():
+        return [value for chunk in column.chunks for value in chunk.storage.to_pylist()]
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.int64()).to_pylist()
+    return column.to_pylist()

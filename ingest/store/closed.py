@@ -1,0 +1,33 @@
+"""Days that were counted for the last time: nothing is written into them any more.
+
+A live event is far younger. An import may be of any age, and takes turns with the closing of days by the site's row
+of `ingest_rollup_state`, which it changes in its own transaction.
+"""
+
+from collections.abc import Collection
+from datetime import date, datetime, timedelta
+
+import psycopg
+
+Span = tuple[datetime, datetime]
+TAKE_TURNS = "UPDATE ingest_rollup_state SET zone = zone WHERE site_id = %s"
+SPANS = """
+SELECT starts_at, ends_at FROM ingest_daily_total WHERE site_id = %s AND is_final AND day >= %s AND day <= %s
+"""
+NEXT = timedelta(
+    days=2
+)  # a site's day begins up to 14 hours off the day of UTC, and what was one zone's may be another's
+
+
+def spans(conn: psycopg.Connection, site_id: int, days: Collection[date]) -> list[Span]:
+    """The closed days, [start, end) each, around DAYS of UTC; no other is closed until the transaction ends."""
+    conn.execute(TAKE_TURNS, (site_id,))
+    first, last = min(days), max(days)
+    return conn.execute(SPANS, (site_id, _later(first, -NEXT), _later(last, NEXT))).fetchall()
+
+
+def _later(day: date, by: timedelta) -> date:
+    try:
+        return day + by
+    except OverflowError:
+        return day
