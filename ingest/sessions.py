@@ -167,7 +167,8 @@ class Fold:
             self._count(row, item)
             item.session_id = row.id
             self.touched[row.site_id, row.id] = None
-            self.quarters.add((row.site_id, int(item.event.ts // QUARTER_SECONDS)))
+            # As it is stored, in whole microseconds: the event's own float may lie before an hour that it rounds to.
+            self.quarters.add((row.site_id, int(item.ts.timestamp() // QUARTER_SECONDS)))
         if self.joined:
             for item in placed:
                 item.session_id = self._last((item.site.id, item.session_id))[1]
