@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import class_row
 
 from ingest.enrich import channel, source
+from ingest.sessions import HALF_HOUR
 from ingest.sites import KnownSite
 from ingest.store import marks
 
@@ -123,5 +124,5 @@ def _hours(kept: Kept) -> Iterator[datetime]:
     moment = kept.seen_from
     while moment < kept.seen_until:
         yield moment
-        moment += timedelta(hours=1)
+        moment += timedelta(seconds=HALF_HOUR)  # all there may be of an hour in which clocks are set
     yield kept.seen_until
