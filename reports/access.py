@@ -6,21 +6,26 @@ where they are no members: running the installation is not reading its figures.
 
 import enum
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.utils.timezone import now
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.authentication import CSRFCheck
 
-from ingest.models import Site
+from ingest.models import ApiKey, Site
 from reports.models import Membership, User
 
 Person = User | AnonymousUser
 View = Callable[..., HttpResponse]
 Role = Membership.Role
+NOTED_EVERY = timedelta(minutes=1)  # that a key is used
 
 
 class Right(enum.Enum):
@@ -99,6 +104,73 @@ def needs_site_api(right: Right) -> Callable[[View], View]:
         return checked
 
     return decorate
+
+
+# --- Keys -------------------------------------------------------------------------------------------------
+
+
+class KeyRefused(Exception):  # noqa: N818
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(error)
+        self.status = status
+
+
+def needs_key_or_member(right: Right, scope: str) -> Callable[[View], View]:
+    """For JSON that a server asks for with a key of SCOPE, or a member with RIGHT. The view is called with the site
+    and with who asks, in words.
+
+    With a key nothing else counts: a cookie that is sent along gives no right and takes none. A member's POST carries
+    the token against forgery, as a form does.
+    """
+
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def by_key(request: HttpRequest, key: str, *args: Any, **kwargs: Any) -> HttpResponse:
+            try:
+                found = key_for(request.headers["Authorization"], key, scope)
+            except KeyRefused as refusal:
+                return _refused(str(refusal), refusal.status)
+            return view(request, found.site, f"API key {found}", *args, **kwargs)
+
+        @needs_site_api(right)
+        def by_member(request: HttpRequest, site: Site, *args: Any, **kwargs: Any) -> HttpResponse:
+            if _is_forged(request):
+                return _refused("The X-CSRFToken header is missing or wrong. Send it, or an API key.", 403)
+            return view(request, site, str(request.user), *args, **kwargs)
+
+        @wraps(view)
+        def checked(request: HttpRequest, key: str, *args: Any, **kwargs: Any) -> HttpResponse:
+            way = by_key if "Authorization" in request.headers else by_member
+            return way(request, key, *args, **kwargs)
+
+        return csrf_exempt(checked)
+
+    return decorate
+
+
+def key_for(told: str, site_key: str, scope: str) -> ApiKey:
+    """The key of an Authorization header, for one site; notes that it was used. Raises KeyRefused."""
+    value = told.removeprefix("Bearer ").strip()
+    found = ApiKey.objects.select_related("site").filter(digest=ApiKey.digest_of(value)).first()
+    if found is None or not found.is_valid(now()):
+        raise KeyRefused(401, "The API key is unknown, expired or revoked.")
+    if found.site.key != site_key:
+        raise KeyRefused(404, f"{site_key}: is no site of yours.")
+    if found.scope != scope:
+        wanted = ApiKey.Scope(scope).label.lower()
+        raise KeyRefused(403, f"This key may not {wanted}. Make one that may, in the admin.")
+    unnoted = Q(last_used_at=None) | Q(last_used_at__lt=now() - NOTED_EVERY)
+    ApiKey.objects.filter(unnoted, pk=found.pk).update(last_used_at=now())
+    return found
+
+
+def _is_forged(request: HttpRequest) -> bool:
+    def guarded(_: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    check = CSRFCheck(guarded)
+    check.process_request(request)
+    return check.process_view(request, guarded, (), {}) is not None
 
 
 def _refused(error: str, status: int) -> JsonResponse:
