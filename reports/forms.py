@@ -1,5 +1,6 @@
 """What people type: log-in, a new site, what it leaves out. Messages name the value, the rule and the way out."""
 
+import copy
 import re
 import zoneinfo
 from typing import Any
@@ -9,6 +10,7 @@ from django.http import QueryDict
 
 from ingest import rules
 from ingest.models import Shield, Site
+from ingest.models.sites import LEAST_DAYS, MOST_DAYS
 
 IDENTITY_COST = {
     Site.Identity.RETURNING: "Visitors are recognised for as long as they keep the id: new, returning and monthly "
@@ -122,6 +124,7 @@ class WordsForm(forms.Form):
 
     field = ""  # of the model
     most = 0
+    between = r"[\s,]+"
     words = forms.CharField(max_length=30_000, required=False, error_messages={"max_length": TOO_LONG})
 
     def __init__(self, site: Site, data: QueryDict) -> None:
@@ -129,7 +132,8 @@ class WordsForm(forms.Form):
         self.site = site
 
     def clean_words(self) -> list[str]:
-        told = dict.fromkeys(self.normal(word) for word in re.split(r"[\s,]+", self.cleaned_data["words"]) if word)
+        split = (word.strip() for word in re.split(self.between, self.cleaned_data["words"]))
+        told = dict.fromkeys(self.normal(word) for word in split if word)
         if len(told) > self.most:
             raise forms.ValidationError(f"{len(told)} are too many: at most {self.most} may be listed.")
         return list(told)
@@ -159,3 +163,52 @@ class ParametersForm(WordsForm):
                 f"{word[:40]}: is no name of a parameter. Of ?product=7 write product, 64 characters at most."
             )
         return word.lower()
+
+
+# --- How long a site keeps what ---------------------------------------------------------------------------
+
+MOST_PROPERTIES, PROPERTY_LENGTH = 20, 64
+
+
+class PropertiesForm(WordsForm):
+    """Their names are the senders': with blanks and commas if need be."""
+
+    field, most, between = "property_dimensions", MOST_PROPERTIES, r"[\r\n]+"
+
+    def normal(self, word: str) -> str:
+        if len(word) > PROPERTY_LENGTH:
+            raise forms.ValidationError(f"{word[:40]}…: has {len(word)} characters, {PROPERTY_LENGTH} are the most.")
+        return word
+
+
+def _days(required: str = "") -> forms.IntegerField:
+    """A number of days; one that need not be there has no end."""
+    limits = f"%(show_value)s: must be a number of days from {LEAST_DAYS} to {MOST_DAYS:,}."
+    said = {"required": required, "invalid": "Write a whole number of days.", "min_value": limits, "max_value": limits}
+    return forms.IntegerField(
+        min_value=LEAST_DAYS, max_value=MOST_DAYS, required=bool(required), error_messages=said, localize=False
+    )
+
+
+class KeepingForm(forms.ModelForm):
+    """When it is valid, `kept` is the site as it would be; SITE itself stays as it was."""
+
+    events_days = _days(required="Write for how many days events are kept.")
+    sessions_days = _days(required="Write for how many days sessions are kept.")
+    aggregates_days = _days()
+
+    class Meta:
+        model = Site
+        fields = ["events_days", "sessions_days", "aggregates_days"]
+
+    def __init__(self, site: Site, data: QueryDict) -> None:
+        super().__init__(data, instance=copy.copy(site))
+
+    @property
+    def kept(self) -> Site:
+        return self.instance
+
+    def save(self, commit: bool = True) -> Site:
+        """What was not in the form may have been changed meanwhile, and stays."""
+        self.instance.save(update_fields=self.Meta.fields)
+        return self.instance

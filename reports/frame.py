@@ -57,7 +57,8 @@ def _switcher(sites: Sequence[Site], site: Site | None) -> list[dict[str, Any]]:
 
 MAIN = (("overview", "Overview", "bars"), ("setup", "Install", "code"))
 QUALITY = (("uncounted", "Not counted", "filter"),)
-OF_EDITORS = (("exclusions", "Exclusions", "shield"),)
+OF_EDITORS = (("exclusions", "Exclusions", "shield"), ("people", "People’s data", "person"))
+KEEPING = (("keeping", "Keeping", "archive"),)
 
 
 def _items(site: Site, current: str, entries: Sequence[tuple[str, str, str]]) -> list[dict[str, Any]]:
@@ -109,7 +110,7 @@ def context(
     may_edit: bool = False,
 ) -> dict[str, Any]:
     """`current` names the page; `counted`, a `live`, is left out where no count stands."""
-    quality = (*QUALITY, *(OF_EDITORS if may_edit else ()))
+    quality = (*QUALITY, *(OF_EDITORS if may_edit else ()), *KEEPING)
     return {
         "site": site,
         "tile": tile(site.name) if site else "",

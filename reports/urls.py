@@ -1,7 +1,8 @@
 from django.urls import path, register_converter
 
+from reports.api import people as people_api
 from reports.panels import BY_TAB
-from reports.views import exclusions, lists, login, overview, setup, sites, uncounted
+from reports.views import exclusions, keeping, lists, login, overview, people, setup, sites, uncounted
 
 
 class TabConverter:
@@ -41,6 +42,17 @@ urlpatterns = [
     path("sites/<str:key>/exclusions/rules/<int:rule>/switch", exclusions.switch, name="rule_switch"),
     path("sites/<str:key>/exclusions/rules/<int:rule>/apply", exclusions.apply, name="rule_apply"),
     path("sites/<str:key>/exclusions/rules/<int:rule>/delete", exclusions.delete, name="rule_delete"),
+    path("sites/<str:key>/keeping", keeping.page, name="keeping"),
+    path("sites/<str:key>/keeping/days", keeping.set_days, name="keeping_days"),
+    path("sites/<str:key>/keeping/properties", keeping.set_properties, name="keeping_properties"),
+    path("sites/<str:key>/keeping/again", keeping.count_again, name="keeping_again"),
+    path("sites/<str:key>/people", people.page, name="people"),
+    path("sites/<str:key>/people/find", people.look, name="people_find"),
+    path("sites/<str:key>/people/export", people.export, name="people_export"),
+    path("sites/<str:key>/people/erase", people.erase, name="people_erase"),
+    path("api/v1/sites/<str:key>/people/export", people_api.export_person, name="people_export_api"),
+    path("api/v1/sites/<str:key>/people/erase", people_api.erase_person, name="people_erase_api"),
+    path("api/v1/sites/<str:key>/people/requests/<int:number>", people_api.request_state, name="people_request_api"),
     path("sites/<str:key>/<tab:tab>", lists.page, name="list"),
     path("sites/<str:key>/<tab:tab>.csv", lists.csv, name="list_csv"),
 ]

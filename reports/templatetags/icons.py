@@ -8,6 +8,8 @@ register = template.Library()
 
 ICONS = {
     "alert": '<path d="M8 2.2 14.2 13H1.8L8 2.2ZM8 6.4v3.1M8 11.3v.1"/>',
+    "archive": '<rect x="1.8" y="2.6" width="12.4" height="3.6" rx="1"/><path d="M3 6.4v5.8a1.2 1.2 0 0 0 1.2 1.2h7.6'
+    'a1.2 1.2 0 0 0 1.2-1.2V6.4M6.4 9h3.2"/>',
     "bars": '<path d="M3.2 13V9.2M8 13V3M12.8 13V6.4"/>',
     "calendar": '<rect x="2" y="3.2" width="12" height="11" rx="2"/><path d="M2 6.6h12M5.2 1.6v3M10.8 1.6v3"/>',
     "check": '<path d="m3.2 8.4 3.2 3.2 6.4-7"/>',
@@ -38,6 +40,7 @@ ICONS = {
     "more": '<path d="M3.4 8h.1M8 8h.1M12.6 8h.1" stroke-width="2"/>',
     "page": '<path d="M9 1.8H4.6a1.4 1.4 0 0 0-1.4 1.4v9.6a1.4 1.4 0 0 0 1.4 1.4h6.8a1.4 1.4 0 0 0 1.4-1.4V5.6L9 1.8Z'
     'M9 1.8v3.8h3.8"/>',
+    "person": '<circle cx="8" cy="5.2" r="2.8"/><path d="M2.6 14c.5-3 2.6-4.6 5.4-4.6s4.9 1.6 5.4 4.6"/>',
     "pin": '<path d="M8 14.4s4.8-4.2 4.8-7.8a4.8 4.8 0 0 0-9.6 0c0 3.6 4.8 7.8 4.8 7.8Z"/>'
     '<circle cx="8" cy="6.6" r="1.6"/>',
     "plus": '<path d="M8 3v10M3 8h10"/>',

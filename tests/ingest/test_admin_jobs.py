@@ -47,7 +47,7 @@ def tasks_of(staff: Client, **query: str) -> list[str]:
 
 def test_it_works(staff: Client) -> None:
     site = Site.objects.create(name="Shop", domain="shop.example.com")
-    span = {"range_start": START, "range_end": START + timedelta(days=1)}
+    span: dict[str, object] = {"range_start": START, "range_end": START + timedelta(days=1)}
     run(site_id=site.pk, total=7, done=6, rows=1200, detail="Swept.", **span)
     days = "2026-11-20 02:00 to 2026-11-21 02:00"
     assert listed(staff) == [["sweep", "Shop", days, str(START), "90.0 s", "6 of 7", "1200", "ended", "Swept."]]

@@ -7,8 +7,10 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from ingest.models import Shield, Site
+from ingest.models import PersonRequest, Shield, Site
 from reports.panels import BY_TAB
+
+BEHIND = re.compile("/exclusions|/keeping/|/people")  # for whoever may change the site, or to be sent something
 
 
 def routes(patterns: list[URLPattern | URLResolver] | None = None, before: str = "") -> Iterator[str]:
@@ -29,6 +31,7 @@ def filled(route: str, site: Site) -> list[str]:
         "slug:name": ["pause", "hosts"],
         "tab:tab": list(BY_TAB),
         "int:rule": [_rule(site)],
+        "int:number": [PersonRequest.objects.get_or_create(site=site, kind=PersonRequest.Kind.ERASURE)[0].pk],
     }
     choices = [values[name] for name in re.findall(r"<([^>]+)>", route)]
     return ["/" + re.sub(r"<[^>]+>", "%s", route) % chosen for chosen in product(*choices)]
@@ -40,5 +43,5 @@ def _rule(site: Site) -> int:
 
 def of_site(site: Site) -> list[str]:
     """Of the pages of one site that every member may read, and of their parts and files."""
-    read = [route for route in routes() if route.startswith("sites/<") and "/exclusions" not in route]
+    read = [route for route in routes() if route.startswith("sites/<") and not BEHIND.search(route)]
     return [address for route in read for address in filled(route, site)]
