@@ -22,6 +22,7 @@ from ingest.sites import KnownSite
 from ingest.store import copying
 
 Ints = NDArray[np.int64]
+Small = NDArray[np.int32]  # what there is one of for each event: a busy day has millions
 CHUNK = 20_000  # rows fetched at a time: a large day is never held as objects
 ENGAGED_MS = 10_000  # in the foreground, and a session counts as engaged
 LONGEST = 500  # characters of a property's value
@@ -36,9 +37,9 @@ class Coded(NamedTuple):
     """A column of texts: the different VALUES, empty for "not set", and for each row which one it has."""
 
     values: list[str]
-    codes: Ints
+    codes: Small
 
-    def of(self, rows: Ints) -> "Coded":
+    def of(self, rows: Ints | slice) -> "Coded":
         return Coded(self.values, self.codes[rows])
 
 
@@ -55,13 +56,33 @@ class Sessions(NamedTuple):
     columns: dict[str, Coded]
 
 
+class Revenue(NamedTuple):
+    """What some ROWS are worth, in ten-thousandths; whole numbers without a limit."""
+
+    rows: Ints
+    amounts: list[int]
+
+    def among(self, some: Ints) -> "Revenue":
+        """What is worth something among SOME rows, which rise, by its place there."""
+        at = np.minimum(np.searchsorted(some, self.rows), max(len(some) - 1, 0))
+        kept = np.flatnonzero(some[at] == self.rows) if len(some) else np.empty(0, np.int64)
+        return Revenue(at[kept], [self.amounts[one] for one in kept.tolist()])
+
+    def summed(self, groups: Ints) -> dict[int, int]:
+        """By the group of each row."""
+        sums: dict[int, int] = {}
+        for group, amount in zip(groups[self.rows].tolist(), self.amounts, strict=True):
+            sums[group] = sums.get(group, 0) + amount
+        return sums
+
+
 class Events(NamedTuple):
     """`bucket` is one past the last for those of the tail."""
 
-    session: Ints
-    bucket: Ints
-    figures: Ints  # a row for each event, a column for each of OF_MOMENT
-    revenue: dict[int, int]  # by row, in ten-thousandths
+    session: Small
+    bucket: Small
+    figures: Small  # a row for each of OF_MOMENT, a column for each event
+    revenue: Revenue
     columns: dict[str, Coded]
 
 
@@ -78,7 +99,7 @@ class Raw(NamedTuple):
     def whole(self) -> "Raw":
         """The same range as one bucket."""
         sessions = self.sessions._replace(bucket=np.minimum(self.sessions.bucket, 0))
-        bucket = (self.events.bucket == self.buckets).astype(np.int64)
+        bucket = (self.events.bucket == self.buckets).astype(np.int32)
         return Raw(1, sessions, self.events._replace(bucket=bucket))
 
 
@@ -128,7 +149,7 @@ class _Table:
     def __init__(self, numbers: Sequence[str], texts: Sequence[str]) -> None:
         self.numbers_at = {name: place for place, name in enumerate(numbers)}
         self.texts_at = {name: place for place, name in enumerate(texts, len(numbers))}
-        self.parts: list[list[Ints]] = [[np.empty(0, np.int64)] for _ in (*numbers, *texts)]
+        self.parts: list[list[Any]] = [[] for _ in (*numbers, *texts)]
         self.known = {place: _Codes() for place in self.texts_at.values()}
 
     def read(self, conn: psycopg.Connection, text: sql.Composed, values: dict[str, Any]) -> None:
@@ -143,11 +164,15 @@ class _Table:
             self.parts[place].append(np.array(column, np.int64) if codes is None else codes.of(column))
 
     def numbers(self, name: str) -> Ints:
-        return np.concatenate(self.parts[self.numbers_at[name]])
+        place = self.numbers_at[name]
+        self.parts[place] = [np.concatenate([np.empty(0, np.int64), *self.parts[place]])]
+        return self.parts[place][0]
 
     def coded(self, name: str) -> Coded:
+        """To be asked for once: what was gathered is let go."""
         place = self.texts_at[name]
-        return Coded([text or "" for text in self.known[place]], np.concatenate(self.parts[place]))
+        parts, self.parts[place] = self.parts[place], []
+        return Coded([text or "" for text in self.known[place]], np.concatenate([np.empty(0, np.int32), *parts]))
 
 
 class _Codes(dict[str | None, int]):
@@ -157,8 +182,8 @@ class _Codes(dict[str | None, int]):
         self[text] = number = len(self)
         return number
 
-    def of(self, texts: Iterable[str | None]) -> Ints:
-        return np.fromiter(map(self.__getitem__, texts), np.int64)
+    def of(self, texts: Iterable[str | None]) -> Small:
+        return np.fromiter(map(self.__getitem__, texts), np.int32)
 
 
 def _session_columns() -> sql.Composed:
@@ -211,11 +236,12 @@ def _sessions(table: _Table, buckets: int) -> Sessions:
 def _events(table: _Table, session_ids: Ints, site: KnownSite) -> Events:
     """Those whose session is stored; it always is, unless somebody deleted it by hand."""
     place, known = _places(table.numbers("session"), session_ids)
-    coded = {name: table.coded(name).of(known) for name in table.texts_at}
+    rows = slice(None) if len(known) == len(place) else known  # nearly always all: no copies then
+    coded = {name: table.coded(name).of(rows) for name in table.texts_at}
     return Events(
-        session=place[known],
-        bucket=table.numbers("bucket")[known],
-        figures=_figures(table.numbers("engaged_ms")[known], coded["name"], coded["category"]),
+        session=place[rows].astype(np.int32),
+        bucket=table.numbers("bucket")[rows].astype(np.int32),
+        figures=_figures(table.numbers("engaged_ms")[rows], coded["name"], coded["category"]),
         revenue=_revenue(coded["revenue"]),
         columns={name: coded[name] for name in ("name", "label", *_event_dimensions(site))},
     )
@@ -230,15 +256,16 @@ def _places(sought: Ints, ids: Ints) -> tuple[Ints, Ints]:
     return place, np.flatnonzero(ids[place] == sought)
 
 
-def _figures(engaged_ms: Ints, names: Coded, categories: Coded) -> Ints:
+def _figures(engaged_ms: Ints, names: Coded, categories: Coded) -> Small:
     """OF_MOMENT of each event, by what its name and category mean; every pair of them is looked up once."""
-    pairs, which = np.unique(names.codes * max(len(categories.values), 1) + categories.codes, return_inverse=True)
-    meanings = np.zeros((len(pairs), len(OF_MOMENT)), np.int64)
+    width = max(len(categories.values), 1)
+    pairs, which = np.unique(names.codes.astype(np.int64) * width + categories.codes, return_inverse=True)
+    meanings = np.zeros((len(OF_MOMENT), len(pairs)), np.int32)
     for place, pair in enumerate(pairs.tolist()):
-        name, category = divmod(pair, max(len(categories.values), 1))
-        meanings[place] = _meaning(names.values[name], categories.values[category] or None)
-    figures = meanings[which] if len(pairs) else meanings
-    figures[:, 0] = engaged_ms
+        name, category = divmod(pair, width)
+        meanings[:, place] = _meaning(names.values[name], categories.values[category] or None)
+    figures = meanings[:, which]
+    figures[0] = engaged_ms
     return figures
 
 
@@ -248,7 +275,7 @@ def _meaning(name: str, category: str | None) -> list[int]:
     return [0, int(name == PAGEVIEW), int(meaning.counts), *map(int, counted)]
 
 
-def _revenue(amounts: Coded) -> dict[int, int]:
+def _revenue(amounts: Coded) -> Revenue:
     worth = {code: int(Decimal(text) * SCALE) for code, text in enumerate(amounts.values) if text}
     paid = np.flatnonzero(np.isin(amounts.codes, list(worth)))
-    return {row: worth[int(amounts.codes[row])] for row in paid.tolist()}
+    return Revenue(paid, [worth[code] for code in amounts.codes[paid].tolist()])

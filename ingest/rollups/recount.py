@@ -13,12 +13,13 @@ import numpy as np
 
 from ingest.dimensions import OF_SESSION
 from ingest.rollups import sets
-from ingest.rollups.raw import OF_MOMENT, SCALE, Coded, Events, Ints, Raw, Sessions
+from ingest.rollups.raw import OF_MOMENT, SCALE, Coded, Events, Ints, Raw, Revenue, Sessions, Small
 
 MOST_VALUES = 50_000  # of a dimension in a bucket; the rest is left off, and the bucket says so
 MOST_NAMES = 10_000  # names and labels of events in a bucket
 EVENT = "event"
 
+NONE = np.zeros((len(OF_MOMENT), 0), np.int64)
 OF_START = ("sessions", "bounces", "engaged_sessions", "duration_us", "session_views")
 
 
@@ -77,8 +78,8 @@ class Cells(NamedTuple):
 
     group: Ints
     session: Ints
-    figures: Ints  # columns: OF_MOMENT
-    revenue: dict[int, int]  # by row
+    figures: Ints  # a row for each of OF_MOMENT
+    revenue: Revenue
 
 
 class Groups(NamedTuple):
@@ -91,7 +92,7 @@ class Groups(NamedTuple):
 
 def totals(raw: Raw) -> list[Row | None]:
     """Of each bucket; None where nothing happened."""
-    alone = Coded([""], np.zeros(len(raw.sessions.number), np.int64))
+    alone = Coded([""], np.zeros(len(raw.sessions.number), np.int32))
     found = _broken_down(raw, _by_session(raw, _cells_of_sessions(raw), alone))
     return [rows[0] if rows else None for rows in found.rows]
 
@@ -119,38 +120,49 @@ def _by_session(raw: Raw, cells: Cells, coded: Coded) -> Groups:
 def _cells_of_sessions(raw: Raw) -> Cells:
     """Here a group is a bucket."""
     inside = np.flatnonzero(raw.events.bucket < raw.buckets)
-    return _cells(raw, inside, raw.events.bucket[inside])
+    return _cells(raw, inside, raw.events.bucket[inside].astype(np.int64))
 
 
 def _by_event(raw: Raw, coded: Coded, *, is_counted_only: bool) -> Groups:
     events, width = raw.events, len(coded.values)
     counts = _counts(events)
     inside = np.flatnonzero((events.bucket < raw.buckets) & (counts | (not is_counted_only)))
-    cells = _cells(raw, inside, events.bucket[inside] * width + coded.codes[inside])
-    has = np.unique(events.session[counts] * width + coded.codes[counts])
+    cells = _cells(raw, inside, _paired(events.bucket[inside], width, coded.codes[inside]))
+    has, _ = _different(np.sort(_paired(events.session[counts], width, coded.codes[counts])))
     session, code = np.divmod(has, max(width, 1))
     bucket = raw.sessions.bucket[session]
     begun = bucket >= 0
     return Groups(coded.values, cells, (bucket[begun] * width + code[begun], session[begun]))
 
 
+def _paired(first: Small, width: int, second: Small) -> Ints:
+    """Two numbers as one, the second below WIDTH."""
+    return first.astype(np.int64) * width + second
+
+
 def _counts(events: Events) -> "np.typing.NDArray[np.bool_]":
-    return events.figures[:, OF_MOMENT.index("events")] > 0
+    return events.figures[OF_MOMENT.index("events")] > 0
 
 
 def _cells(raw: Raw, rows: Ints, group: Ints) -> Cells:
     """Sums up the events ROWS by group and session."""
     width = max(len(raw.sessions.number), 1)
-    keys, which = np.unique(group * width + raw.events.session[rows], return_inverse=True)
-    figures = np.zeros((len(keys), len(OF_MOMENT)), np.int64)
-    for place in range(len(OF_MOMENT)):
-        np.add.at(figures[:, place], which, raw.events.figures[rows, place])
-    cell_of = dict(zip(rows.tolist(), which.tolist(), strict=True)) if raw.events.revenue else {}
-    revenue: dict[int, int] = {}
-    for row, amount in raw.events.revenue.items():
-        if row in cell_of:
-            revenue[cell_of[row]] = revenue.get(cell_of[row], 0) + amount
-    return Cells(keys // width, keys % width, figures, revenue)
+    keys = group * width + raw.events.session[rows]
+    order = np.argsort(keys, kind="stable")
+    cells, starts = _different(keys[order])
+    figures = NONE
+    if len(cells):
+        figures = np.add.reduceat(raw.events.figures[:, rows[order]], starts, axis=1, dtype=np.int64)
+    paid = raw.events.revenue.among(rows)
+    return Cells(cells // width, cells % width, figures, Revenue(np.searchsorted(cells, keys[paid.rows]), paid.amounts))
+
+
+def _different(rising: Ints) -> tuple[Ints, Ints]:
+    """The different numbers of RISING, and where each begins. Sorting is quicker than numpy's hashing here."""
+    is_first = np.ones(len(rising), bool)
+    is_first[1:] = rising[1:] != rising[:-1]
+    starts = np.flatnonzero(is_first)
+    return rising[starts], starts
 
 
 # --- Rows -------------------------------------------------------------------------------------------------
@@ -175,7 +187,7 @@ class _Members(NamedTuple):
 
     @classmethod
     def of(cls, group: Ints, number: Ints, count: int) -> "_Members":
-        keys = np.unique(group.astype(np.uint64) << np.uint64(32) | number.astype(np.uint64))
+        keys, _ = _different(np.sort(group.astype(np.uint64) << np.uint64(32) | number.astype(np.uint64)))
         starts = np.arange(count + 1, dtype=np.uint64) << np.uint64(32)
         edges = np.searchsorted(keys, starts)
         return cls((keys & np.uint64(sets.MOST_NUMBER)).astype(np.int64), edges, np.diff(edges))
@@ -198,15 +210,12 @@ def _broken_down(raw: Raw, groups: Groups) -> Breakdown:
 
 def _sums(raw: Raw, groups: Groups) -> _Sums:
     count, cells = raw.buckets * len(groups.values), groups.cells
-    of_moment = np.zeros((count, len(OF_MOMENT)), np.int64)
-    for place in range(len(OF_MOMENT)):
-        np.add.at(of_moment[:, place], cells.group, cells.figures[:, place])
-    revenue: dict[int, int] = {}
-    for row, amount in cells.revenue.items():
-        group = int(cells.group[row])
-        revenue[group] = revenue.get(group, 0) + amount
-    seen = cells.figures[:, OF_MOMENT.index("events")] > 0
+    of_moment = np.zeros((len(OF_MOMENT), count), np.int64)
+    for sums, figures in zip(of_moment, cells.figures, strict=True):
+        np.add.at(sums, cells.group, figures)
+    seen = cells.figures[OF_MOMENT.index("events")] > 0
     members = _Members.of(cells.group[seen], raw.sessions.number[cells.session[seen]], count)
+    revenue = cells.revenue.summed(cells.group)
     return _Sums(of_moment, _of_start(raw.sessions, groups, count), revenue, members, _firsts(raw, groups, count))
 
 
@@ -220,10 +229,10 @@ def _of_start(sessions: Sessions, groups: Groups, count: int) -> Ints:
         sessions.duration_us[session],
         sessions.views[session],
     )
-    sums = np.zeros((count, len(OF_START)), np.int64)
-    for place, column in enumerate(columns):
-        np.add.at(sums[:, place], group, column)
-    return sums
+    all_sums = np.zeros((len(OF_START), count), np.int64)
+    for sums, column in zip(all_sums, columns, strict=True):
+        np.add.at(sums, group, column)
+    return all_sums
 
 
 def _firsts(raw: Raw, groups: Groups, count: int) -> Ints:
@@ -235,14 +244,14 @@ def _firsts(raw: Raw, groups: Groups, count: int) -> Ints:
 
 def _largest_first(sums: _Sums, here: Ints, by_text: Ints) -> Ints:
     """Of the groups HERE those in which something happened: by visitors, events, sessions, and then by text."""
-    visitors, events, sessions = sums.members.counts[here], sums.of_moment[here, 2], sums.of_start[here, 0]
+    visitors, events, sessions = sums.members.counts[here], sums.of_moment[2, here], sums.of_start[0, here]
     order = here[np.lexsort((by_text, -sessions, -events, -visitors))]
     paid = np.isin(order, list(sums.revenue)) if sums.revenue else np.zeros(len(order), bool)
-    return order[sums.of_moment[order].any(axis=1) | (sums.of_start[order, 0] > 0) | paid]
+    return order[sums.of_moment[:, order].any(axis=0) | (sums.of_start[0, order] > 0) | paid]
 
 
 def _row(sums: _Sums, group: int, value: str) -> Row:
-    moment, start = sums.of_moment[group].tolist(), sums.of_start[group].tolist()
+    moment, start = sums.of_moment[:, group].tolist(), sums.of_start[:, group].tolist()
     named = dict(zip((*OF_MOMENT, *OF_START), (*moment, *start), strict=True))
     return Row(
         value=value,
@@ -259,15 +268,16 @@ def named(raw: Raw) -> Named:
     inside = np.flatnonzero(raw.events.bucket < raw.buckets)
     names, labels = raw.events.columns["name"], raw.events.columns["label"]
     width = max(len(names.values) * len(labels.values), 1)
-    group = raw.events.bucket[inside] * width + names.codes[inside] * len(labels.values) + labels.codes[inside]
+    pair = _paired(names.codes[inside], len(labels.values), labels.codes[inside])
+    group = raw.events.bucket[inside].astype(np.int64) * width + pair
     found, which, counts = np.unique(group, return_inverse=True, return_counts=True)
-    session = raw.events.session[inside]
+    session = raw.events.session[inside].astype(np.int64)
     visitors = _Members.of(which, raw.sessions.number[session], len(found)).counts
     sessions = _Members.of(which, session, len(found)).counts
     rows: list[list[NamedRow]] = [[] for _ in range(raw.buckets)]
     for place, key in enumerate(found.tolist()):
-        bucket, pair = divmod(key, width)
-        name, label = divmod(pair, len(labels.values))
+        bucket, which_pair = divmod(key, width)
+        name, label = divmod(which_pair, len(labels.values))
         figures = int(counts[place]), int(visitors[place]), int(sessions[place])
         rows[bucket].append(NamedRow(*figures, names.values[name], labels.values[label] or None))
     for one in rows:
