@@ -9,6 +9,7 @@ import functools
 import logging
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,7 +19,7 @@ from django.db import DatabaseError
 from ingest import body, limits, quarantine, queue, samples, sites
 from ingest.event import Batch, Context, Sample
 from ingest.formats import Envelope, Sent, native
-from ingest.refusal import Refused, Rejection
+from ingest.refusal import Refused, Rejected, Rejection
 from ingest.seldom import Seldom
 from ingest.sites import KnownSite
 from ingest.steps import STEPS, Arrival, Dropped, Situation, is_untracked, sender_at, sender_of
@@ -127,7 +128,7 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
     _check_rate(envelope, site, None if is_server else arrival.address)
     sender = Context() if is_server else sender_of(arrival)  # where a server stands is no answer
     of_request = Situation(site, arrival, arrival.address, arrival.user_agent, is_server, sender)
-    kept, dropped = [], []
+    kept, dropped, rejected = [], [], []
     for sent in envelope.events:
         at = _of_server(site, arrival, sent) if is_server else of_request
         try:
@@ -136,8 +137,11 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
             kept.append(sent.event)
         except Dropped as drop:
             dropped.append(Drop(sent, drop, at.user_agent))
+        except Rejected as why:
+            rejected.append((sent, why))
         except DatabaseError as error:  # the day's salt could not be read
             raise away() from error
+    envelope = _rejecting(envelope, rejected) if rejected else envelope
     batch = Batch(
         site_id=site.id,
         received_at=arrival.received_at,
@@ -148,6 +152,22 @@ def _through(envelope: Envelope, arrival: Arrival, site: KnownSite) -> Result:
         **_refusals(envelope, [drop.why for drop in dropped]),
     )
     return Result(batch, envelope.rejected, dropped)
+
+
+def _rejecting(envelope: Envelope, rejected: list[tuple[Sent, Rejected]]) -> Envelope:
+    """With events that are well-formed, and that their site does not take, among those that are not."""
+    late = [
+        (Rejection(sent.index, str(sent.event.id), why.reason, why.detail), _told_of(sent)) for sent, why in rejected
+    ]
+    both = [*zip(envelope.rejected, envelope.malformed, strict=True), *late]
+    both.sort(key=lambda pair: pair[0].index)
+    return envelope._replace(rejected=[one for one, _ in both], malformed=[raw for _, raw in both])
+
+
+def _told_of(sent: Sent) -> dict[str, Any]:
+    """For a sample. The event as it came is not at hand any more, and its age is all that is wrong with it."""
+    moment = datetime.fromtimestamp(sent.event.ts, UTC)
+    return {"id": str(sent.event.id), "name": sent.event.name, "timestamp": moment.isoformat()}
 
 
 def _refusals(envelope: Envelope, drops: list[Dropped]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def write(batches: list[Batch], claim: Inside = nothing, guard: Inside = nothing
             return _set_aside(batches[0], error, claim)
     first = write(halves[0], guard, guard)
     second = write(halves[1], claim, guard)
-    return Written(first.stored + second.stored, first.duplicates + second.duplicates)
+    return Written(*map(sum, zip(first, second, strict=True)))
 
 
 def is_fault(error: Exception) -> bool:

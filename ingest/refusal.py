@@ -15,7 +15,7 @@ REJECTION_SENTENCES = {
     "bad_identifier": "An id, a name or a key is too long or holds control characters.",
     "bad_number": "A number is infinite or out of range.",
     "bad_timestamp": "A time is not written as RFC 3339.",
-    "too_old": "The event is over 7 days old.",
+    "too_old": "The event is over 7 days old, or older than its site keeps events.",
     "timestamp_future": "The event's time is over a day ahead.",
     "name_empty": "The name is empty.",
     "name_too_long": "The name has over 120 characters.",

@@ -34,6 +34,7 @@ class Outcome(enum.StrEnum):
 
     WRITTEN = "written"
     REPEATED = "stored already"
+    TOO_OLD = "too old to be stored by now"
     REFUSED = "refused again"
     UNREADABLE = "cannot be read by this version"
     GONE = "written by somebody else meanwhile"
@@ -86,6 +87,8 @@ def _replay(row: Quarantine, batches: list[Batch]) -> Outcome:
         if not quarantine.is_fault(error):
             raise
         return _refused(row, batches, error)
+    if written.too_old and not written.stored:
+        return Outcome.TOO_OLD
     return Outcome.WRITTEN if written.stored else Outcome.REPEATED
 
 

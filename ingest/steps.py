@@ -1,4 +1,4 @@
-"""What happens to each event at the door, in order: `drop_` may end its way, `put_` adds to it.
+"""What happens to each event at the door, in order: `drop_` and `reject_` may end its way, `put_` adds to it.
 
 The steps are pure but for the day's salt (`put_visitor`), which may raise DatabaseError.
 """
@@ -13,6 +13,7 @@ from ingest.enrich import bots, geo, source, visitor
 from ingest.event import Context, DropReason, Hints
 from ingest.formats import Sent
 from ingest.models import Shield, Site
+from ingest.refusal import Rejected
 from ingest.sites import KnownSite
 
 
@@ -73,6 +74,12 @@ def is_untracked(at: Situation) -> bool:
 def drop_untracked(_: Sent, at: Situation) -> None:
     if is_untracked(at):
         raise Dropped(DropReason.DO_NOT_TRACK)
+
+
+def reject_expired(sent: Sent, at: Situation) -> None:
+    """The format has its own bound; a site may keep events for less."""
+    if sent.event.ts < at.arrival.received_at - at.site.events_days * 86_400:
+        raise Rejected("too_old", f"timestamp is over {at.site.events_days} days old: the site keeps events no longer.")
 
 
 def drop_foreign_host(sent: Sent, at: Situation) -> None:
@@ -154,6 +161,7 @@ STEPS: tuple[Callable[[Sent, Situation], None], ...] = (
     drop_paused,  # before anything that costs
     drop_prefetch,
     drop_untracked,
+    reject_expired,
     drop_foreign_host,
     drop_bot,
     drop_spam,

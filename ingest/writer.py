@@ -6,9 +6,10 @@ sessions, events, marks.
 """
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NamedTuple
 
 import psycopg
@@ -19,10 +20,11 @@ from ingest.enrich.origin import origin_of
 from ingest.event import Batch, DropReason, apart
 from ingest.sessions import QUARTER_SECONDS, Fold, Placed, Quarter
 from ingest.sites import KnownSite
-from ingest.store import events, ledger, marks, sessions, visitors
+from ingest.store import closed, events, ledger, marks, sessions, visitors
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 6
+TOO_OLD = "too_old"  # as the door says it
 
 # Another writer was quicker, or a day's partition is missing (check_violation) or was dropped meanwhile
 # (undefined_table): the same again is right.
@@ -45,6 +47,7 @@ SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin'
 class Written(NamedTuple):
     stored: int
     duplicates: int
+    too_old: int = 0  # of days of which the site keeps no events any more
 
 
 def write(batches: list[Batch], inside: Callable[[psycopg.Connection], None] | None = None) -> Written:
@@ -83,7 +86,8 @@ def _moments(batches: list[Batch]) -> set[datetime]:
 
 def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
     lines: Counter[ledger.Line] = Counter()
-    items, repeated = _unrepeated(_placed(batches, lines))
+    placed, too_old = _young_enough(conn, _placed(batches, lines))
+    items, repeated = _unrepeated(placed)
     found = events.stored(conn, items) if items else {}
     again = _counted(items, found)
     if found:
@@ -93,8 +97,9 @@ def _write(conn: psycopg.Connection, batches: list[Batch]) -> Written:
         _store(conn, items)
     _count(lines, "stored", items)
     _count(lines, "duplicate", [one for one in repeated if not one.batch.is_again and id(one.batch) not in again])
+    _count(lines, "rejected", too_old, TOO_OLD)
     ledger.write(conn, [apart(batch) if id(batch) in again else batch for batch in batches], lines)
-    return Written(len(items), len(repeated))
+    return Written(len(items), len(repeated), len(too_old))
 
 
 def _counted(items: list[Placed], found: dict[events.Id, datetime]) -> set[int]:
@@ -114,10 +119,10 @@ def _counted(items: list[Placed], found: dict[events.Id, datetime]) -> set[int]:
     }
 
 
-def _count(lines: Counter[ledger.Line], outcome: str, items: list[Placed]) -> None:
+def _count(lines: Counter[ledger.Line], outcome: str, items: list[Placed], reason: str = "") -> None:
     by_batch = {id(item.batch): item.batch for item in items}
     for key, number in Counter(id(item.batch) for item in items).items():
-        lines[ledger.line_of(by_batch[key], outcome)] += number
+        lines[ledger.line_of(by_batch[key], outcome, reason)] += number
 
 
 def _placed(batches: list[Batch], lines: Counter[ledger.Line]) -> list[Placed]:
@@ -130,6 +135,39 @@ def _placed(batches: list[Batch], lines: Counter[ledger.Line]) -> list[Placed]:
             continue
         placed += [Placed.of(site, event, batch) for event in batch.events]
     return sorted(placed, key=lambda item: item.order)
+
+
+def _young_enough(conn: psycopg.Connection, items: list[Placed]) -> tuple[list[Placed], list[Placed]]:
+    """Those of which the site keeps events, and those that came too late.
+
+    A live event counts by its age, long before the cleanup reaches its day (`ingest.retention.cuts`); an imported one
+    may be of any age, but for days that were counted for the last time.
+    """
+    final = _closed_days(conn, items)
+    now = time.time()
+    oldest = {site.id: now - site.events_days * 86_400 for site in {item.site.id: item.site for item in items}.values()}
+    late = [
+        item
+        for item in items
+        if (_is_within(final[item.site.id], item.ts) if item.batch.is_import else item.event.ts < oldest[item.site.id])
+    ]
+    if not late:
+        return items, []
+    gone = set(map(id, late))
+    return [item for item in items if id(item) not in gone], late
+
+
+def _closed_days(conn: psycopg.Connection, items: list[Placed]) -> dict[int, list[closed.Span]]:
+    """By site, of those that something is imported into."""
+    days: dict[int, set[date]] = {}
+    for item in items:
+        if item.batch.is_import:
+            days.setdefault(item.site.id, set()).add(item.ts.date())
+    return {site_id: closed.spans(conn, site_id, days[site_id]) for site_id in sorted(days)}
+
+
+def _is_within(spans: list[closed.Span], moment: datetime) -> bool:
+    return any(start <= moment < end for start, end in spans)
 
 
 def _unrepeated(items: list[Placed]) -> tuple[list[Placed], list[Placed]]:

@@ -18,6 +18,7 @@ class Outcome(enum.StrEnum):
 
     RECORDED = "recorded"
     REPEATED = "repeated"
+    TOO_OLD = "too_old"
     REFUSED = "refused"
     STATIC = "static"
     NOT_A_PAGE = "not_a_page"
@@ -38,6 +39,7 @@ class Outcome(enum.StrEnum):
 SENTENCES = {
     Outcome.RECORDED: "stored as an event",
     Outcome.REPEATED: "stored already, or the same line again",
+    Outcome.TOO_OLD: "of a day that is counted for good: its events have expired",
     Outcome.REFUSED: "set aside, as the database does not take it; staff see why",
     Outcome.STATIC: "an image, a script, a style, a font, sound or video",
     Outcome.NOT_A_PAGE: "a feed, a file to download, a part or nothing of one",

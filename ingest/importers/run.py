@@ -57,7 +57,8 @@ def run(lines: Iterable[Line], parse: Parse, into: Into, write: Write, tally: Ta
         written = write(events)
         tally.outcomes[Outcome.RECORDED] += written.stored
         tally.outcomes[Outcome.REPEATED] += written.duplicates
-        tally.outcomes[Outcome.REFUSED] += len(events) - written.stored - written.duplicates
+        tally.outcomes[Outcome.TOO_OLD] += written.too_old
+        tally.outcomes[Outcome.REFUSED] += len(events) - sum(written)
 
 
 def _events(lines: Iterable[Line], parse: Parse, into: Into, tally: Tally) -> Iterator[Event]:

@@ -20,6 +20,7 @@ from psycopg import sql
 
 from ingest import partitions
 from ingest.alone import Taken, alone
+from ingest.retention.unusable import Unusable
 from ingest.store import copying
 from ingest.store.events import COLUMNS
 from ingest.writer import connected
@@ -38,10 +39,6 @@ INSERT INTO ingest_event ({columns}) SELECT {columns} FROM restored WHERE site_i
 """).format(columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
 
 
-class Unavailable(Exception):  # noqa: N818
-    """Archives are asked for, and cannot be written or read here."""
-
-
 def is_on() -> bool:
     return bool(settings.INGEST_ARCHIVE_DIR)
 
@@ -51,11 +48,11 @@ def files() -> list[Path]:
 
 
 def parquet() -> ModuleType:
-    """Imported where it is needed: pyarrow is not part of the product. Raises Unavailable."""
+    """Imported where it is needed: pyarrow is not part of the product. Raises Unusable."""
     try:
         from ingest.retention import parquet as found
     except ImportError as error:
-        raise Unavailable(f"Archives need pyarrow ({error}): pip install -r requirements-archive.txt.") from error
+        raise Unusable(f"Archives need pyarrow ({error}): pip install -r requirements-archive.txt.") from error
     return found
 
 
@@ -85,8 +82,7 @@ def _take_turn(stack: ExitStack) -> None:
 def write(conn: psycopg.Connection, day: date, site_ids: Collection[int] | None = None) -> Path | None:
     """A file of what the day's partition holds, of these sites or of all; None when archives are off or it is empty.
 
-    The same rows again, after a run that was interrupted, are found to be there already. Raises Unavailable,
-    parquet.Damaged, OSError.
+    The same rows again, after a run that was interrupted, are found to be there already. Raises Unusable, OSError.
     """
     if not is_on():
         return None
@@ -155,7 +151,7 @@ class Restored(NamedTuple):
 def restore(path: Path, site_ids: Collection[int], only: int | None = None) -> Restored:
     """Puts the rows of existing sites back, of ONLY one of them if it is named; what is stored already stays.
 
-    Nothing is marked: the day's figures were counted while it was whole. Raises Unavailable, parquet.Damaged, OSError,
+    Nothing is marked: the day's figures were counted while it was whole. Raises Unusable, OSError,
     psycopg.Error.
     """
     file, conn = parquet(), connected()
@@ -197,7 +193,7 @@ def erase(site_id: int, visitor_ids: Collection[int]) -> int:
 
     Call it after their events are deleted: what is archived from then on does not hold them. Each file is written anew
     and then takes the old one's place; one without any other row is deleted. Returns how many rows went. Safe to
-    repeat. Raises Taken, Unavailable, parquet.Damaged, OSError.
+    repeat. Raises Taken, Unusable, OSError.
     """
     taken, conn = 0, connected()
     with exclusively():

@@ -141,7 +141,8 @@ def _close(run: _Run, site: Site, held: list[date]) -> None:
     known, cut = KnownSite.of(site), cuts.of(site, run.now)
     due = closing.due(known, cut.events, [day for day in held if midnight(day) < cut.events])
     if run.is_dry:
-        run.note(closed=len(due), sealed=sum(day.start < cut.sessions for day in due))
+        sealed = [day for day in due if day.start < cut.sessions and not seal.waits(site, day.date, run.now)]
+        run.note(closed=len(due), sealed=len(sealed))
         return
     closed = closing.close(known, due, run.now)
     run.note(closed=closed.days, failed=closed.failed)
@@ -199,28 +200,26 @@ def _foresee_day(run: _Run, day: date) -> None:
 
 def _expire(run: _Run, site: Site) -> None:
     cut = cuts.of(site, run.now)
-    if _seal(run, site, cut):
-        _take_sessions(run, site, cut)
+    _take_sessions(run, site, _seal(run, site, cut))
     _take_aggregates(run, site, cut)
 
 
-def _seal(run: _Run, site: Site, cut: Cuts) -> bool:
-    """Returns whether every set is gone that the sessions before the cut are in: only then they may follow."""
-    known = KnownSite.of(site)
-    due = seal.due(known, cut.sessions)
+def _seal(run: _Run, site: Site, cut: Cuts) -> datetime:
+    """Returns until when sets are gone: only then the sessions that they hold may follow."""
+    due = seal.due(site, cut.sessions, run.now)
     if run.is_dry:
-        run.note(sealed=len(due))
-        return True
-    sealed = seal.seal(known, due, run.now)
+        run.note(sealed=len(due.days))
+        return due.until
+    sealed = seal.seal(KnownSite.of(site), due.days, run.now)
     run.note(sealed=sealed.days, failed=sealed.failed)
-    return not sealed.failed
+    return seal.first_unsealed(site, cut.sessions)
 
 
-def _take_sessions(run: _Run, site: Site, cut: Cuts) -> None:
+def _take_sessions(run: _Run, site: Site, until: datetime) -> None:
     if run.is_dry:
-        run.note(**expiry.count_sessions(run.conn, site.pk, cut.sessions)._asdict())
+        run.note(**expiry.count_sessions(run.conn, site.pk, until)._asdict())
         return
-    for gone in expiry.sessions(run.conn, site.pk, cut.sessions):
+    for gone in expiry.sessions(run.conn, site.pk, until):
         run.note(**gone._asdict())
 
 

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
+from ingest.retention.unusable import Unusable
+
 TIMES = ("ts", "sent_ts", "received_at", "processed_at")
 UUIDS = ("id", "batch_id")
 NUMBERS = {
@@ -43,10 +45,6 @@ PARTIAL = ".partial"
 Columns = list[list[Any]]
 
 
-class Damaged(Exception):  # noqa: N818
-    """The file is not a whole one of ours; the text names it and says why."""
-
-
 class Said(NamedTuple):
     """What the footer tells."""
 
@@ -60,7 +58,7 @@ def write(path: Path, day: date, groups: Iterable[Columns]) -> Said:
     partial = path.with_name(path.name + PARTIAL)
     said = _written(partial, day, groups)
     if verified(partial) != said:
-        raise Damaged(f"{partial}: reads back otherwise than it was written. Is the disk sound?")
+        raise Unusable(f"{partial}: reads back otherwise than it was written. Is the disk sound?")
     os.replace(partial, path)
     sync(path.parent)
     return said
@@ -95,31 +93,31 @@ def sync(folder: Path) -> None:
 
 
 def said(path: Path) -> Said:
-    """Raises Damaged, OSError."""
+    """Raises Unusable, OSError."""
     with _opened(path) as file:
         return _said(path, file)
 
 
 def verified(path: Path) -> Said:
-    """After reading all of it. Raises Damaged, OSError."""
+    """After reading all of it. Raises Unusable, OSError."""
     digest, rows = hashlib.blake2b(digest_size=16), 0
     found = said(path)
     for columns in groups(path):
         digest.update(repr(columns).encode())
         rows += len(columns[0])
     if (rows, digest.hexdigest()) != (found.rows, found.digest):
-        raise Damaged(f"{path}: is damaged: its rows are not those that were written. Restore it from a copy.")
+        raise Unusable(f"{path}: is damaged: its rows are not those that were written. Restore it from a copy.")
     return found
 
 
 def groups(path: Path) -> Iterator[Columns]:
-    """Raises Damaged, OSError."""
+    """Raises Unusable, OSError."""
     with _opened(path) as file:
         for number in range(file.num_row_groups):
             try:
                 table = file.read_row_group(number, columns=list(NAMES))
             except (pa.ArrowException, OSError) as error:
-                raise Damaged(f"{path}: is damaged: {_first_line(error)}. Restore it from a copy.") from error
+                raise Unusable(f"{path}: is damaged: {_first_line(error)}. Restore it from a copy.") from error
             yield [_plain(table.column(name)) for name in NAMES]
 
 
@@ -151,7 +149,7 @@ def _opened(path: Path) -> parquet.ParquetFile:
     try:
         return parquet.ParquetFile(path)
     except pa.ArrowException as error:
-        raise Damaged(f"{path}: is no whole Parquet file: {_first_line(error)}.") from error
+        raise Unusable(f"{path}: is no whole Parquet file: {_first_line(error)}.") from error
 
 
 def _said(path: Path, file: parquet.ParquetFile) -> Said:
@@ -159,7 +157,7 @@ def _said(path: Path, file: parquet.ParquetFile) -> Said:
         key.decode(): value.decode() for key, value in (file.metadata.metadata or {}).items() if key[:8] == b"footfall"
     }
     if told.get("footfall.format") != FORMAT or set(NAMES) - set(file.schema_arrow.names):
-        raise Damaged(f"{path}: is no archive of events that this version has written.")
+        raise Unusable(f"{path}: is no archive of events that this version has written.")
     return Said(date.fromisoformat(told["footfall.day"]), int(told["footfall.rows"]), told["footfall.digest"])
 
 

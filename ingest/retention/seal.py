@@ -15,6 +15,7 @@ import psycopg
 from pyroaring import BitMap
 
 from ingest.clock import DAY, months_later
+from ingest.models import Site
 from ingest.retention import closing
 from ingest.rollups import sets
 from ingest.rollups.buckets import day_of
@@ -26,9 +27,14 @@ from ingest.writer import connected
 log = logging.getLogger(__name__)
 TOTAL = ""  # the dimension of the count over all
 SETTLED = timedelta(days=8)  # after this long no live event changes a day
+PATIENT_DAYS = 80  # who keeps sessions that long can wait for a span to settle: a tenth of it at most
 
-DUE = """
-SELECT day FROM ingest_daily_total WHERE site_id = %s AND starts_at < %s AND is_final AND NOT is_sealed ORDER BY day
+UNSEALED = """
+SELECT day, starts_at, is_final FROM ingest_daily_total
+WHERE site_id = %s AND starts_at < %s AND NOT is_sealed ORDER BY day
+"""
+HAS_SEALED = """
+SELECT EXISTS (SELECT FROM ingest_daily_total WHERE site_id = %s AND day >= %s AND day <= %s AND is_sealed)
 """
 KEEP_OUT = "SELECT FROM ingest_daily_total WHERE site_id = %s AND day = %s AND NOT is_sealed FOR UPDATE"
 SEAL_TOTAL = """
@@ -84,9 +90,38 @@ def spans_of(day: date) -> tuple[Span, Span, Span]:
     )
 
 
-def due(known: KnownSite, cut: datetime) -> list[date]:
-    """Final days that begin before the cut and still have their sets."""
-    return [day for (day,) in connected().execute(DUE, (known.id, cut)).fetchall()]
+class Due(NamedTuple):
+    """`days` may lose their sets now. Sessions before `until` may go once they have."""
+
+    days: list[date]
+    until: datetime
+
+
+def due(site: Site, cut: datetime, now: datetime) -> Due:
+    """Of the days that begin before the cut and have their sets.
+
+    A day waits while it is not final, and, at a site that keeps sessions long, for up to eight days while one of its
+    spans is over and may still change: with sessions of 365 days the year would otherwise never be exact.
+    """
+    days, until = [], cut
+    for day, starts_at, is_final in connected().execute(UNSEALED, (site.pk, cut)).fetchall():
+        if waits(site, day, now):
+            until = min(until, starts_at)
+        elif is_final:
+            days.append(day)
+    return Due(days, until)
+
+
+def waits(site: Site, day: date, now: datetime) -> bool:
+    return site.sessions_days >= PATIENT_DAYS and any(_is_settling(site, span, now) for span in spans_of(day))
+
+
+def _is_settling(site: Site, span: Span, now: datetime) -> bool:
+    """Not a span that has lost a set already: it is never counted."""
+    if not now - SETTLED < day_of(site.zone, span.last + DAY).start <= now:
+        return False
+    [has_sealed] = connected().execute(HAS_SEALED, (site.pk, span.first, span.last)).fetchone() or [False]
+    return not has_sealed
 
 
 def seal(known: KnownSite, days: list[date], now: datetime) -> closing.Closed:
@@ -108,6 +143,11 @@ def seal(known: KnownSite, days: list[date], now: datetime) -> closing.Closed:
     for day in ready:
         _seal(known, day)
     return closing.Closed(len(ready), list(failed.values()))
+
+
+def first_unsealed(site: Site, cut: datetime) -> datetime:
+    """The start of the earliest day that still has its sets, or the cut: sessions before it may go."""
+    return min((starts_at for _, starts_at, _ in connected().execute(UNSEALED, (site.pk, cut)).fetchall()), default=cut)
 
 
 # --- Days -------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -117,7 +118,7 @@ def test_a_request_that_cannot_be_read_is_refused(
 
 
 def test_every_step_says_what_it_does() -> None:
-    assert all(step.__name__.startswith(("drop_", "put_")) for step in STEPS)
+    assert all(step.__name__.startswith(("drop_", "reject_", "put_")) for step in STEPS)
 
 
 def test_every_drop_has_a_sentence() -> None:
@@ -429,3 +430,46 @@ def test_what_is_accepted_is_stored_and_adds_up(site: Site, events: list[Any], a
 def written(batches: list[Batch]) -> None:
     quarantine.write(batches)
     queue.client().delete(queue.key_of(0))
+
+
+# --- Events that their site keeps no longer ---------------------------------------------------------------
+
+
+def days_ago(days: float) -> dict[str, Any]:
+    moment = datetime.now(UTC) - timedelta(days=days)
+    return {"name": "pageview", "timestamp": moment.isoformat(), "id": str(uuid.uuid4())}
+
+
+@pytest.fixture
+def brief(site: Site) -> Site:
+    """A site that keeps events for three days."""
+    Site.objects.filter(pk=site.pk).update(events_days=3)
+    return site
+
+
+def test_an_event_that_its_site_keeps_no_longer_is_rejected(brief: Site) -> None:
+    old = days_ago(3.1)
+    answer = sent(brief, days_ago(2.9), old, {"name": ""})
+    assert answer["accepted"] == 1
+    assert [(found["index"], found["reason"]) for found in answer["rejected"]] == [(1, "too_old"), (2, "name_empty")]
+    assert answer["rejected"][0]["id"] == old["id"]
+    assert "over 3 days old" in answer["rejected"][0]["detail"]
+
+
+def test_a_site_that_keeps_events_takes_what_the_format_takes(site: Site) -> None:
+    assert sent(site, days_ago(6.9))["accepted"] == 1
+
+
+def test_an_expired_event_is_counted_and_sampled(brief: Site) -> None:
+    sent(brief, days_ago(4))
+    (batch,) = waiting()
+    assert batch.outcomes == {"rejected": {"too_old": 1}}
+    assert [(sample.outcome, sample.reason, sample.name) for sample in batch.samples] == [
+        ("rejected", "too_old", "pageview")
+    ]
+    assert "timestamp" in batch.samples[0].event
+
+
+def test_other_formats_hear_of_it_by_the_header(brief: Site) -> None:
+    answer = collect(arrival(document(brief, days_ago(5))))
+    assert answer.headers["X-Footfall-Not-Counted"] == "too_old=1"

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -9,12 +10,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import IntegerField
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ingest import partitions, sites, writer
+from ingest import clock, partitions, sites, writer
 from ingest.event import Batch, Context, Event
-from ingest.models import Site
+from ingest.models import DailyTotal, Site
 from ingest.writer import write
 
 NOW = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0) - timedelta(days=1)
@@ -52,7 +54,7 @@ def counts() -> dict[tuple[str, str], int]:
 
 def test_it_works(shop: Site) -> None:
     written = write([batch(shop, event(0, path="/"), event(1, path="/pricing"), event(2, "signup"))])
-    assert written == (3, 0)
+    assert written == (3, 0, 0)
     assert rows("SELECT page_views, events, entry_page, exit_page FROM ingest_session") == [(2, 3, "/", "/pricing")]
     assert rows("SELECT count(DISTINCT session_id) FROM ingest_event") == [(1,)]
     assert counts() == {("stored", ""): 3}
@@ -63,7 +65,7 @@ def test_a_batch_that_its_sender_repeats_changes_nothing_and_is_counted(shop: Si
     write([one])
     before = rows("SELECT * FROM ingest_session")
     later = batch(shop, *one.events, received_at=one.received_at + 1)
-    assert write([later]) == (0, 2)
+    assert write([later]) == (0, 2, 0)
     assert rows("SELECT * FROM ingest_session") == before
     assert counts() == {("stored", ""): 2, ("duplicate", ""): 2}
 
@@ -71,7 +73,7 @@ def test_a_batch_that_its_sender_repeats_changes_nothing_and_is_counted(shop: Si
 def test_a_batch_that_comes_by_both_roads_is_counted_once(shop: Site) -> None:
     """Redis took it and the answer was lost: it went straight to the tables as well."""
     one = batch(shop, event(), event(), outcomes={"dropped": {"bot": 3}})
-    assert [write([one]), write([one, batch(shop, event())])] == [(2, 0), (1, 2)]
+    assert [write([one]), write([one, batch(shop, event())])] == [(2, 0, 0), (1, 2, 0)]
     assert counts() == {("stored", ""): 3, ("dropped", "bot"): 3}
 
 
@@ -79,7 +81,7 @@ def test_by_both_roads_a_repeat_in_it_is_one_too(shop: Site) -> None:
     old = event()
     write([batch(shop, old, received_at=NOW.timestamp() + 3601)])
     one = batch(shop, old, event())
-    assert [write([one]), write([one])] == [(1, 1), (0, 2)]
+    assert [write([one]), write([one])] == [(1, 1, 0), (0, 2, 0)]
     assert counts() == {("stored", ""): 2, ("duplicate", ""): 1}
 
 
@@ -92,45 +94,45 @@ def test_a_line_that_is_imported_twice_is_a_repeat(shop: Site) -> None:
 
 def test_the_same_event_twice_in_a_batch_is_stored_once(shop: Site) -> None:
     once = event()
-    assert write([batch(shop, once, once)]) == (1, 1)
+    assert write([batch(shop, once, once)]) == (1, 1, 0)
 
 
 def test_a_repeat_on_another_clock_is_found_in_any_partition(shop: Site) -> None:
     once = event()
     write([batch(shop, once)])
     moved = event(-1500, id=once.id, sent_ts=NOW.timestamp())
-    assert write([batch(shop, moved)]) == (0, 1)
+    assert write([batch(shop, moved)]) == (0, 1, 0)
 
 
 def test_a_repeat_with_another_time_of_the_same_day_is_no_error(shop: Site) -> None:
     once = event()
     write([batch(shop, once)])
-    assert write([batch(shop, event(300, id=once.id))]) == (0, 1)
+    assert write([batch(shop, event(300, id=once.id))]) == (0, 1, 0)
 
 
 def test_a_repeat_without_the_correction_of_the_first_is_found(shop: Site) -> None:
     """Whatever its clock says: each day that is accepted is looked through."""
     first = event(-1440, sent_ts=NOW.timestamp())
     write([batch(shop, first)])
-    assert write([batch(shop, event(0, id=first.id))]) == (0, 1)
+    assert write([batch(shop, event(0, id=first.id))]) == (0, 1, 0)
 
 
 def test_a_repeat_across_midnight_is_found(shop: Site) -> None:
     once = event(12 * 60 - 0.1)
     write([batch(shop, once)])
-    assert write([batch(shop, event(12 * 60 + 0.1, id=once.id))]) == (0, 1)
+    assert write([batch(shop, event(12 * 60 + 0.1, id=once.id))]) == (0, 1, 0)
 
 
 def test_one_id_for_two_sites_is_two_events(shop: Site) -> None:
     other = Site.objects.create(name="Other", domain="other.example.com")
     once = event()
-    assert write([batch(shop, once), batch(other, once)]) == (2, 0)
+    assert write([batch(shop, once), batch(other, once)]) == (2, 0, 0)
 
 
 def test_a_missing_day_is_made(shop: Site) -> None:
     long_ago = datetime(2015, 5, 17, 10, tzinfo=UTC)
     old = event(ts=long_ago.timestamp())
-    assert write([batch(shop, old, is_import=True)]) == (1, 0)
+    assert write([batch(shop, old, is_import=True)]) == (1, 0, 0)
     assert long_ago.date() in partitions.existing(writer.connected())
 
 
@@ -217,7 +219,7 @@ def test_refused_events_are_counted_with_their_reasons(shop: Site) -> None:
 def test_events_of_a_deleted_site_stop_nothing(shop: Site) -> None:
     gone = batch(shop, event())
     gone.site_id = 999_999_999
-    assert write([gone, batch(shop, event())]) == (1, 0)
+    assert write([gone, batch(shop, event())]) == (1, 0, 0)
 
 
 def test_a_commit_is_awaited_whatever_the_role_says(shop: Site) -> None:
@@ -304,3 +306,63 @@ def test_a_visitor_without_a_session_that_names_one_later_is_stored_whole(shop: 
     write([batch(shop, event(0, visitor_id=2), event(1, visitor_id=2, session_id=12))])
     assert rows("SELECT id, events FROM ingest_session ORDER BY id") == [(11, 2), (12, 2)]
     assert rows("SELECT count(*) FROM ingest_event WHERE session_id IN (11, 12)") == [(4,)]
+
+
+# --- Events that came too late ----------------------------------------------------------------------------
+
+
+def days_ago(days: float, **fields: Any) -> Event:
+    return event(ts=time.time() - days * 86_400, **fields)
+
+
+def close_day(site: Site, day: datetime) -> None:
+    """As the cleanup does when the day's events expire."""
+    zone = site.zone
+    date_ = clock.day_of(zone, day)
+    about = {"starts_at": clock.day_start(zone, date_), "ends_at": clock.day_start(zone, date_ + timedelta(days=1))}
+    figures = {
+        field.name: 0
+        for field in DailyTotal._meta.get_fields()
+        if isinstance(field, IntegerField) and field.name not in ("site_id",)
+    }
+    DailyTotal.objects.create(
+        **{**figures, **about, "site_id": site.pk, "day": date_, "revenue": 0, "built_at": day, "is_final": True}
+    )
+
+
+@pytest.fixture
+def brief(shop: Site) -> Site:
+    """A site that keeps events for three days."""
+    Site.objects.filter(pk=shop.pk).update(events_days=3)
+    sites.forget()
+    return shop
+
+
+def test_a_live_event_of_an_expired_day_is_counted_and_not_stored(brief: Site) -> None:
+    assert write([batch(brief, days_ago(3.01), event())]) == (1, 0, 1)
+    assert counts() == {("stored", ""): 1, ("rejected", "too_old"): 1}
+    assert rows("SELECT count(*) FROM ingest_session") == [(1,)]
+
+
+def test_the_last_event_of_a_day_that_is_kept_is_stored(brief: Site) -> None:
+    partitions.ensure(writer.connected(), [(datetime.now(UTC) - timedelta(days=3)).date()])
+    assert write([batch(brief, days_ago(2.99))]) == (1, 0, 0)
+
+
+def test_an_import_may_be_older(brief: Site) -> None:
+    partitions.ensure(writer.connected(), [(datetime.now(UTC) - timedelta(days=4)).date()])
+    assert write([batch(brief, days_ago(3.5), is_import=True)]) == (1, 0, 0)
+
+
+def test_an_import_into_a_day_that_is_counted_for_good_is_refused(shop: Site) -> None:
+    close_day(shop, NOW)
+    start = clock.day_start(shop.zone, clock.day_of(shop.zone, NOW)).timestamp()
+    edges = [event(ts=start - 1), event(ts=start), event(ts=start + 86_399), event(ts=start + 86_400)]
+    assert write([batch(shop, *edges, is_import=True)]) == (2, 0, 2)
+    assert counts()[("rejected", "too_old")] == 2
+
+
+def test_a_live_event_is_not_held_against_days_that_are_counted_for_good(shop: Site) -> None:
+    """The cleanup closes none that is young enough: looking would cost every batch a query."""
+    close_day(shop, NOW)
+    assert write([batch(shop, event())]) == (1, 0, 0)

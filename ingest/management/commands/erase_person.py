@@ -9,7 +9,7 @@ from django.db import DatabaseError
 from ingest.management import person
 from ingest.models import Site
 from ingest.people import erasure, found, stream
-from ingest.retention import archive, parquet
+from ingest.retention import archive
 from ingest.sites import KnownSite
 
 AGAIN = "Run the same command again: what is gone stays gone."
@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 _ask(site)
             stream.wait(stream.note())
             return str(erasure.erase(KnownSite.of(site), who, erasure.begin(site.pk, "erase_person")))
-        except (stream.Waits, archive.Taken, archive.Unavailable, parquet.Damaged) as error:
+        except (stream.Waits, archive.Taken, archive.Unusable) as error:
             raise CommandError(f"{error} {AGAIN}") from error
         except (DatabaseError, psycopg.Error) as error:
             raise CommandError(f"{AGAIN} PostgreSQL says: {str(error).strip()}") from error

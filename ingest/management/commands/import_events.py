@@ -15,9 +15,11 @@ from tqdm import tqdm
 from ingest import sites
 from ingest.fields import SHORT_MAX
 from ingest.importers import FORMATS
+from ingest.importers.age import Ages
 from ingest.importers.line import Into, Outcome
 from ingest.importers.lines import Line, Lines, opened
 from ingest.importers.run import Store, Tally, pretend, run
+from ingest.models import Site
 
 EPILOG = """\
 Run it again at any time: a line that was taken before is recognised and changes nothing, also in a file that
@@ -37,6 +39,7 @@ class Command(BaseCommand):
         parser.add_argument("--format", required=True, choices=sorted(FORMATS), help="what the lines are")
         parser.add_argument("--site", required=True, metavar="KEY", help="the site's key, as in its snippet")
         parser.add_argument("--host", help="host of lines that name none (default: the site's domain)")
+        parser.add_argument("--keep", action="store_true", help="let the site keep events and sessions as old as these")
         parser.add_argument("--dry-run", action="store_true", help="count and store nothing")
         parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -44,7 +47,9 @@ class Command(BaseCommand):
         tally, started = Tally(), time.monotonic()
         try:
             into = _into(options["site"], options["host"])
-            write = pretend if options["dry_run"] else Store(into)
+            is_dry = options["dry_run"]
+            ages = Ages(_row(into), into.now, self.stderr.write, keep=options["keep"] and not is_dry)
+            write = ages.before(pretend if is_dry else Store(into))
             with opened(options["file"]) as lines, _bar(lines) as bar:
                 run(_watched(lines, bar), FORMATS[options["format"]], into, write, tally)
         except (OSError, EOFError) as error:
@@ -54,7 +59,7 @@ class Command(BaseCommand):
         except KeyboardInterrupt as error:
             raise CommandError(_stopped(tally), returncode=130) from error
         seconds = time.monotonic() - started
-        return _json(options, tally, seconds) if options["json"] else _table(options, tally, seconds)
+        return (_json if options["json"] else _table)(options, tally, ages, seconds)
 
 
 def _into(key: str, host: str | None) -> Into:
@@ -62,6 +67,10 @@ def _into(key: str, host: str | None) -> Into:
     if site is None:
         raise CommandError(f"--site {key[:SHORT_MAX]}: no active site has this key. `manage.py sites` lists them.")
     return Into(site, (host or site.domain).lower(), time.time())
+
+
+def _row(into: Into) -> Site:
+    return Site.objects.get(pk=into.site.id)
 
 
 def _bar(lines: Lines) -> "tqdm[Any]":
@@ -83,7 +92,7 @@ def _stopped(tally: Tally) -> str:
     return f"Stopped after {tally.lines:,} lines. Run the same command again: it goes on from there."
 
 
-def _table(options: dict[str, Any], tally: Tally, seconds: float) -> str:
+def _table(options: dict[str, Any], tally: Tally, ages: Ages, seconds: float) -> str:
     counts = [(outcome, count) for outcome, count in tally.outcomes.items() if count]
     rows = [f"{count:>12,}  {outcome:<14} {outcome.sentence}" for outcome, count in counts]
     total = f"{tally.lines:>12,}  lines in {seconds:.1f} s ({tally.lines / max(seconds, 0.001):,.0f} a second)"
@@ -94,12 +103,13 @@ def _table(options: dict[str, Any], tally: Tally, seconds: float) -> str:
             *(["Dry run: nothing was stored."] if options["dry_run"] else []),
             *rows,
             total,
+            *([told] if (told := ages.told()) else []),
             *([f"Malformed{', the first of them' if shown else ''}:", *samples] if samples else []),
         ]
     )
 
 
-def _json(options: dict[str, Any], tally: Tally, seconds: float) -> str:
+def _json(options: dict[str, Any], tally: Tally, ages: Ages, seconds: float) -> str:
     return json.dumps(
         {
             "format": options["format"],
@@ -108,6 +118,7 @@ def _json(options: dict[str, Any], tally: Tally, seconds: float) -> str:
             "lines": tally.lines,
             "outcomes": {str(outcome): count for outcome, count in tally.outcomes.items()},
             "malformed": [sample._asdict() for sample in tally.malformed],
+            "older": {"than_events": ages.past_events, "than_sessions": ages.past_sessions},
             "seconds": round(seconds, 3),
         }
     )

@@ -71,7 +71,7 @@ def test_the_tally_is_right_when_writing_fails(into: Into, monkeypatch: pytest.M
 
 
 def test_a_dry_run_takes_all_for_new(into: Into) -> None:
-    assert pretend([parse("a", into)] * 3) == (3, 0)
+    assert pretend([parse("a", into)] * 3) == (3, 0, 0)
 
 
 def test_every_outcome_has_a_sentence() -> None:
