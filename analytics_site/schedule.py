@@ -32,6 +32,10 @@ SCHEDULE = (
         "Counts the hours that have closed, two hours before them, and every hour that events changed.", expires=3_300,
     ),
     Periodic(
+        "Cleanup", "ingest.tasks.cleanup", "0", "2",
+        "Deletes what sites keep no longer: events, then sessions, then aggregates.",
+    ),
+    Periodic(
         "Freshness", "ingest.tasks.check_freshness", "*/10", "*",
         "Looks whether hours, days, partitions or tasks are behind, and tells ALERT_EMAILS.", expires=550,
     ),

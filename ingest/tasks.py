@@ -16,6 +16,7 @@ from ingest.jobs import Job
 from ingest.models import PersonRequest, Shield, Site
 from ingest.people import erasure, stream
 from ingest.people.find import Who
+from ingest.retention.cleanup import cleanup as clean_up
 from ingest.rollups import backfill, drain
 from ingest.rollups.drain import Drained
 from ingest.sites import KnownSite
@@ -65,6 +66,21 @@ def _note(job: Job, done: Drained) -> None:
     job.rows = done.rows
     job.detail = str(done) if done.days or done.hours else ""
     job.error = " ".join(f"Not built: {failed}." for failed in done.failed)
+
+
+@shared_task
+def cleanup(site_ids: list[int] | None = None, dry_run: bool = False) -> None:
+    """Nightly, of all sites. Some of them, or what it would do, when staff ask for it."""
+    if dry_run:
+        with jobs.run("cleanup_dry_run") as job:
+            _clean(job, site_ids, dry_run=True)
+    else:
+        _alone("cleanup", lambda job: _clean(job, site_ids, dry_run=False))
+
+
+def _clean(job: Job, site_ids: list[int] | None, *, dry_run: bool) -> None:
+    done = clean_up(datetime.now(UTC), dry_run=dry_run, site_ids=site_ids, job=job)
+    job.rows, job.detail, job.error = done.rows, str(done), " ".join(done.failed)
 
 
 @shared_task

@@ -1,5 +1,6 @@
 """Periodic work: each task may run twice, or two at once."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -134,6 +135,52 @@ def test_a_task_that_runs_already_is_left_alone(site: Site, task: object) -> Non
         task()  # type: ignore[operator]
     assert not JobRun.objects.exists()
     assert not DailyTotal.objects.exists()
+
+
+# --- Keeping ----------------------------------------------------------------------------------------------
+
+LONG_AGO = datetime(2001, 1, 3, 12, tzinfo=UTC)  # a day of which no other test has events
+
+
+@pytest.fixture
+def long_ago(committed: Site) -> Iterator[Site]:
+    """A site with an event that is not kept any more."""
+    partitions.ensure(writer.connected(), [LONG_AGO.date()])
+    imported(committed)
+    yield committed
+    writer.connected().execute(f"DROP TABLE IF EXISTS {partitions.name_of(LONG_AGO.date())}")
+
+
+def imported(site: Site) -> None:
+    writer.write([batch(site, event(ts=LONG_AGO.timestamp(), session_id=1), is_import=True)])
+
+
+def test_the_cleanup_deletes_what_no_site_keeps(long_ago: Site) -> None:
+    tasks.cleanup()
+    [row] = runs("cleanup")
+    assert rows("SELECT count(*) FROM ingest_event") == [(0,)]
+    assert (row.error, row.done == row.total) == ("", True)
+    assert row.detail.startswith("Deleted 1 events")
+
+
+def test_a_dry_run_deletes_nothing_and_is_no_cleanup(long_ago: Site) -> None:
+    tasks.cleanup(dry_run=True)
+    assert rows("SELECT count(*) FROM ingest_event") == [(1,)]
+    assert runs("cleanup_dry_run")[0].detail.startswith("Would have deleted 1 events")
+    assert runs("cleanup") == []
+
+
+def test_of_other_sites_than_those_asked_for_nothing_is_deleted(long_ago: Site) -> None:
+    other = Site.objects.create(name="Blog", domain="blog.example.com")
+    imported(other)
+    tasks.cleanup([other.pk])
+    assert rows("SELECT site_id FROM ingest_event") == [(long_ago.pk,)]
+
+
+def test_one_cleanup_at_a_time(long_ago: Site) -> None:
+    with alone("cleanup"):
+        tasks.cleanup()
+    assert (runs("cleanup"), rows("SELECT count(*) FROM ingest_event")) == ([], [(1,)])
 
 
 # --- Looking after the rest -------------------------------------------------------------------------------

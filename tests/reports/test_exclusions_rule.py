@@ -1,7 +1,6 @@
 """One rule of a site: turned off, deleted, taken to the past."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,44 +8,22 @@ import psycopg
 import pytest
 from django.utils.timezone import now
 
-from analytics_site.celery import app
 from ingest import shields_past
 from ingest.models import Shield, Site
 from ingest.tasks import apply_shield
 from reports import exclusions
+from tests.broker import NOWHERE, broker_at, handed_on
 from tests.reports.cast import Cast, cast
 from tests.reports.exclusion_pages import address, came, rule, sent, words_of
 from tests.reports.ledger_rows import hit, this_hour
 
 pytestmark = pytest.mark.django_db
-CLOSED = "redis://127.0.0.1:1/0"
+__all__ = ["handed_on"]  # a fixture
 
 
 @pytest.fixture
 def people(site: Site) -> Cast:
     return cast(site)
-
-
-@contextmanager
-def broker_at(url: str) -> Iterator[Any]:
-    """Tasks go there instead; gives a channel to it."""
-    amqp: Any = app.amqp  # which keeps its connections for as long as it lives
-    app.conf.update(broker_write_url=url, task_publish_retry=False)
-    amqp._producer_pool = None
-    try:
-        with app.connection_for_write() as connection:
-            yield connection
-    finally:
-        app.conf.update(broker_write_url=app.conf.broker_url, task_publish_retry=True)
-        amqp._producer_pool = None
-
-
-@pytest.fixture
-def handed_on() -> Iterator[Callable[[], Any]]:
-    """The next task that was handed on, or None; of this process alone."""
-    with broker_at("memory://") as connection:
-        connection.default_channel.queue_purge("celery")
-        yield lambda: connection.default_channel.basic_get("celery", no_ack=True)
 
 
 def test_a_rule_is_turned_off_and_on_by_what_the_button_said(people: Cast) -> None:
@@ -139,7 +116,7 @@ def test_a_rule_that_was_applied_says_when_and_how_much(site: Site) -> None:
 
 def test_without_a_worker_to_hand_it_to_nothing_is_changed(people: Cast) -> None:
     shield = rule(people.site)
-    with broker_at(CLOSED):
+    with broker_at(NOWHERE):
         answer = sent(people, "rules", shield.pk, "apply")
     assert answer.status_code == 503
     assert "No worker can be reached just now." in words_of(answer)
