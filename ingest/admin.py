@@ -15,10 +15,12 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
+from kombu.exceptions import OperationalError
 
 from ingest import (
     admin_jobs,  # noqa: F401  registers its lists
     sites,
+    tasks,
 )
 from ingest.admin_lists import KeptAdmin, UncountedAdmin
 from ingest.models import ApiKey, Quarantine, Shield, Site
@@ -35,8 +37,10 @@ class SiteAdmin(KeptAdmin):
     readonly_fields = ("key", "created_at", "stored")
     fields = (
         "name", "key", "domain", "timezone", "identity", "is_active", "is_paused", "allowed_hosts",
-        "honours_dnt", "kept_parameters", "session_minutes", "created_at", "stored",
+        "honours_dnt", "kept_parameters", "session_minutes", "events_days", "sessions_days", "aggregates_days",
+        "property_dimensions", "created_at", "stored",
     )  # fmt: skip
+    actions = ("clean_up", "foresee_cleanup")
 
     @admin.display(description="What is stored")
     def stored(self, site: Site) -> SafeString | str:
@@ -49,6 +53,25 @@ class SiteAdmin(KeptAdmin):
     def save_model(self, request: HttpRequest, obj: Site, form: ModelForm, change: bool) -> None:
         super().save_model(request, obj, form, change)
         transaction.on_commit(sites.forget)  # other processes notice within half a minute
+
+    @admin.action(description="Clean up now: delete what the selected sites keep no longer", permissions=["change"])
+    def clean_up(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
+        self._hand_over(request, queryset, dry_run=False)
+
+    @admin.action(description="Clean up, dry run: tell what would be deleted", permissions=["change"])
+    def foresee_cleanup(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
+        self._hand_over(request, queryset, dry_run=True)
+
+    def _hand_over(self, request: HttpRequest, queryset: QuerySet[Site], *, dry_run: bool) -> None:
+        try:
+            tasks.cleanup.delay(sorted(queryset.values_list("pk", flat=True)), dry_run=dry_run)
+        except OperationalError:
+            error = "No worker can be reached just now. Nothing was changed; try again in a minute."
+            self.message_user(request, error, messages.ERROR)
+            return
+        runs = reverse("admin:ingest_jobrun_changelist")
+        told = format_html('Handed to a worker. Its numbers will be under <a href="{}">job runs</a>.', runs)
+        self.message_user(request, told, messages.SUCCESS)
 
 
 @admin.register(Shield)

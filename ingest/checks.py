@@ -1,5 +1,6 @@
 """What in the settings of ingestion cannot do what it is meant to; shown whenever a command starts."""
 
+import importlib.util
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,12 @@ def _found() -> Iterator[CheckMessage]:
             f"INGEST_COUNTRY_HEADER={settings.INGEST_COUNTRY_HEADER}: not believed while INGEST_TRUSTED_PROXIES is 0.",
             hint="Without a proxy of yours in front anybody could send it. See docs/settings.md#ingestion.",
             id="ingest.W002",
+        )
+    if settings.INGEST_ARCHIVE_DIR and importlib.util.find_spec("pyarrow") is None:
+        yield checks.Error(
+            f"INGEST_ARCHIVE_DIR={settings.INGEST_ARCHIVE_DIR}: nothing can be archived without pyarrow.",
+            hint="pip install -r requirements-archive.txt, or leave it empty. See docs/settings.md#ingestion.",
+            id="ingest.E001",
         )
     if settings.ALERT_EMAILS and not settings.EMAIL_HOST:
         yield checks.Warning(

@@ -45,8 +45,11 @@ def table(staff: Client, name: str, **query: str) -> list[list[str]]:
 # --- Sites ------------------------------------------------------------------------------------------------
 
 
+OF_SITE = ("name", "domain", "timezone", "identity", "session_minutes", "events_days", "sessions_days")
+
+
 def site_form(shop: Site, **changed: str) -> dict[str, str]:
-    values = {name: str(getattr(shop, name)) for name in ("name", "domain", "timezone", "identity", "session_minutes")}
+    values = {name: str(getattr(shop, name)) for name in OF_SITE}
     inline = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
     return {**values, "allowed_hosts": "", "is_active": "on", **inline, **changed}
 

@@ -1,4 +1,5 @@
 import io
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,16 @@ from django.core.management import call_command
 from pytest_django import Settings
 
 from ingest.checks import settings_fit
+
+
+def test_archives_need_pyarrow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.INGEST_ARCHIVE_DIR = "/var/lib/footfall/archive"
+    assert settings_fit() == []
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as where it is not installed
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: sys.modules.get(name))
+    [found] = settings_fit()
+    assert found.id == "ingest.E001"
+    assert "requirements-archive.txt" in str(found.hint)
 
 
 def test_it_works() -> None:

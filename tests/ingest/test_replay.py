@@ -1,6 +1,7 @@
 """Events in quarantine, written again: once each, and the counts still balance."""
 
 import threading
+import time
 from io import StringIO
 from typing import Any
 
@@ -162,3 +163,10 @@ def test_the_command_says_that_the_database_is_away(committed: Site) -> None:
     refused(committed)
     with no_postgres(), pytest.raises(CommandError, match="PostgreSQL says"):
         command("--all")
+
+
+def test_an_event_that_is_too_old_by_now_is_rejected(site: Site) -> None:
+    row = refused(site, scroll=40, ts=time.time() - 100 * 86_400)
+    assert replay(row) is Outcome.TOO_OLD
+    assert (stored(), Quarantine.objects.count()) == (0, 0)
+    assert counts() == {("rejected", "too_old"): 1, ("dropped", "bot"): 2}
