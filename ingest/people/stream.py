@@ -38,12 +38,12 @@ def _first(key: str, up_to: str, of: redis.Redis) -> Any:
     return of.xrange(key, max=up_to, count=1)
 
 
-def wait(noted: Noted, seconds: float = WAIT_SECONDS) -> None:
-    """Until what was NOTED is written. Raises Waits when it is not in time.
+def wait(noted: Noted, seconds: float | None = None) -> None:
+    """Until what was NOTED is written. Raises Waits when it is not within WAIT_SECONDS, or SECONDS.
 
     An entry is deleted after the transaction that has it; one that this version cannot read stays, and is waited for.
     """
-    until = time.monotonic() + seconds
+    until = time.monotonic() + (WAIT_SECONDS if seconds is None else seconds)
     while not _is_written(noted):
         if time.monotonic() >= until:
             raise Waits(noted)

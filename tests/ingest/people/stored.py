@@ -6,7 +6,6 @@ from typing import Any
 
 from django.db import connection
 
-from ingest.models import PersonRequest
 from ingest.people import erasure
 from ingest.people.erasure import Erased
 from ingest.people.find import Who
@@ -14,7 +13,7 @@ from ingest.rollups import drain, sets
 from ingest.sites import KnownSite
 from tests.conftest import rows
 
-MINUTES = itertools.count(1)
+TURNS = itertools.count(1)
 TABLES = (
     "hourly_total", "hourly_breakdown", "hourly_events", "daily_total", "daily_breakdown", "daily_events",
 )  # fmt: skip
@@ -23,6 +22,10 @@ SELECT visitor_id, is_derived, user_id, user_at, is_new_visitor, seen_from, seen
        first_event, entry_page, exit_page, page_views, events, interactive, engaged_ms, scroll, revenue, is_bounce,
        hostname, source, channel, browser, country
 FROM ingest_session ORDER BY visitor_id, seen_from, first_event
+"""
+ASTRAY = """
+SELECT e.id FROM ingest_event e LEFT JOIN ingest_session s ON s.site_id = e.site_id AND s.id = e.session_id
+WHERE s.id IS NULL OR e.ts < s.seen_from OR e.ts > s.seen_until
 """
 EVENTS = "SELECT id, ts, visitor_id, user_id, name, path, properties::text FROM ingest_event ORDER BY id"
 VISITORS = "SELECT id, first_seen, last_seen, user_id, user_at FROM ingest_visitor ORDER BY id"
@@ -35,9 +38,9 @@ def raw() -> list[list[tuple[Any, ...]]]:
 def aggregates() -> dict[str, list[dict[str, Any]]]:
     """Every row of every table, with visitors in place of their numbers.
 
-    Each time a minute later: a day that was built a moment ago waits before it is built again.
+    Each time a little later: a day that was built a moment ago waits before it is built again.
     """
-    drain.hours(datetime.now(UTC) + timedelta(minutes=next(MINUTES)))
+    drain.hours(datetime.now(UTC) + next(TURNS) * timedelta(seconds=20))
     return {table: _rows(table) for table in TABLES}
 
 
@@ -63,7 +66,3 @@ def clear() -> None:
 
 def erased(site: KnownSite, who: Who) -> Erased:
     return erasure.erase(site, who, erasure.begin(site.id, "a test"))
-
-
-def requests() -> list[PersonRequest]:
-    return list(PersonRequest.objects.all())
