@@ -10,7 +10,7 @@ from django.utils.timezone import now
 from ingest.admin_lists import ReadOnlyAdmin
 from ingest.models import JobRun, PersonRequest, Site
 
-NOTHING = "–"
+NOTHING, NO_BREAK = "–", "\u00a0"
 MOST_SHOWN = 120  # characters of an error in the list
 
 
@@ -65,7 +65,7 @@ class JobRunAdmin(ReadOnlyAdmin):
     @admin.display(description="took")
     def took(self, run: JobRun) -> str:
         seconds = ((run.ended_at or (now() if run.is_running else run.seen_at)) - run.started_at).total_seconds()
-        return f"{seconds:,.1f} s"
+        return f"{seconds:,.1f}{NO_BREAK}s"
 
     @admin.display(description="done")
     def progress(self, run: JobRun) -> str:

@@ -9,6 +9,7 @@ The row is the caller's own connection's: inside an open transaction nobody else
 """
 
 import logging
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from ingest.writer import connected
 log = logging.getLogger(__name__)
 SAVE_SECONDS = 1
 MOST_ERROR = 2_000  # characters
+ADDED = re.compile(r"(DETAIL|HINT|CONTEXT|QUERY|LINE \d+): ")
 PATIENCE = {"cleanup": 1, "check_freshness": 1}  # failures in a row before somebody is told; three of any other
 KEPT = timedelta(days=90)
 KEPT_RUNS = 100  # of each task, however old
@@ -32,7 +34,7 @@ LOOKED_BACK = 500
 
 
 class Job:
-    """The run in hand. What ends badly without an exception says so in `error`."""
+    """The run in hand. What ends badly without an exception says so in `error`, one sentence a line."""
 
     def __init__(self, row: JobRun) -> None:
         self.row = row
@@ -117,7 +119,7 @@ def _end(job: Job) -> None:
     if not (row.pk or job.detail or job.rows or job.error or _failures(_ended(row.task, 1))):
         return
     row.ended_at = row.seen_at = now()
-    row.rows, row.detail, row.error = job.rows, job.detail, job.error[:MOST_ERROR]
+    row.rows, row.detail, row.error = job.rows, job.detail, _without_values(job.error)
     row.save()
     log.info("%s: %s", row.task, row.error or row.detail or "ended.")
     tell(row.task)
@@ -129,15 +131,18 @@ def _end_after(error: BaseException, job: Job) -> None:
         connected()
         _end(job)
     except (DatabaseError, psycopg.Error):
-        log.exception("The end of %s could not be written down: %s", job.row.task, _told(error))
+        log.exception("The end of %s could not be written down: %s", job.row.task, _without_values(_told(error)))
 
 
 def _told(error: BaseException) -> str:
-    """Without what PostgreSQL adds below its first line: that can hold values of a row."""
     if not isinstance(error, Exception):
         return f"It was interrupted ({type(error).__name__})."
-    first, *_ = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {first}"
+    return f"{type(error).__name__}: {str(error).strip()}"
+
+
+def _without_values(error: str) -> str:
+    """Without what PostgreSQL adds below its first line: that can hold values of a row, and an error is mailed."""
+    return "\n".join(line for line in error.splitlines() if not ADDED.match(line))[:MOST_ERROR]
 
 
 # --- Who is told ------------------------------------------------------------------------------------------

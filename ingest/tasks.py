@@ -65,7 +65,7 @@ def _note(job: Job, done: Drained) -> None:
     """What could not be built is the run's error, though it came to its end: the rest was built."""
     job.rows = done.rows
     job.detail = str(done) if done.days or done.hours else ""
-    job.error = " ".join(f"Not built: {failed}." for failed in done.failed)
+    job.error = "\n".join(f"Not built: {failed}" for failed in done.failed)
 
 
 @shared_task
@@ -80,7 +80,7 @@ def cleanup(site_ids: list[int] | None = None, dry_run: bool = False) -> None:
 
 def _clean(job: Job, site_ids: list[int] | None, *, dry_run: bool) -> None:
     done = clean_up(datetime.now(UTC), dry_run=dry_run, site_ids=site_ids, job=job)
-    job.rows, job.detail, job.error = done.rows, str(done), " ".join(done.failed)
+    job.rows, job.detail, job.error = done.rows, str(done), "\n".join(done.failed)
 
 
 @shared_task

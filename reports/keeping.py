@@ -36,7 +36,8 @@ TIERS = (
         "sessions_days",
         "Sessions and visitors",
         "One row a session, about as large as an event: for filters and for visitors of any range, exactly. Afterwards "
-        f"nobody can be followed, and visitors of several days are estimates, {formats.percent(RELATIVE_ERROR)} off.",
+        "nobody can be followed, and visitors of several days are estimates, about "
+        f"{formats.percent(RELATIVE_ERROR)} off.",
     ),
     Tier(
         "aggregates_days",

@@ -13,7 +13,7 @@ from ingest.models import JobRun, PersonRequest, Site
 from reports.models import User
 
 pytestmark = pytest.mark.django_db
-START = datetime(2026, 11, 20, 2, tzinfo=UTC)
+START, DAY = datetime(2026, 11, 20, 2, tzinfo=UTC), timedelta(days=1)
 
 
 @pytest.fixture
@@ -47,10 +47,9 @@ def tasks_of(staff: Client, **query: str) -> list[str]:
 
 def test_it_works(staff: Client) -> None:
     site = Site.objects.create(name="Shop", domain="shop.example.com")
-    span: dict[str, object] = {"range_start": START, "range_end": START + timedelta(days=1)}
-    run(site_id=site.pk, total=7, done=6, rows=1200, detail="Swept.", **span)
+    run(site_id=site.pk, range_start=START, range_end=START + DAY, total=7, done=6, rows=1200, detail="Swept.")
     days = "2026-11-20 02:00 to 2026-11-21 02:00"
-    assert listed(staff) == [["sweep", "Shop", days, str(START), "90.0 s", "6 of 7", "1200", "ended", "Swept."]]
+    assert listed(staff) == [["sweep", "Shop", days, str(START), "90.0\u00a0s", "6 of 7", "1200", "ended", "Swept."]]
 
 
 def test_a_run_says_what_went_wrong_before_what_it_did(staff: Client) -> None:

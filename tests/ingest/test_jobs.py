@@ -108,6 +108,12 @@ def test_values_of_rows_do_not_get_into_an_error(committed: Site) -> None:
     assert "2026-11-20" not in error
 
 
+def test_nor_where_a_run_ends_with_several_errors_of_its_own(db: None) -> None:
+    with jobs.run("sweep") as job:
+        job.error = "Room 1: dust\nDETAIL:  Key (user_id)=(alice) exists.\nCONTEXT:  COPY rooms\nRoom 2: dust"
+    assert JobRun.objects.get().error == "Room 1: dust\nRoom 2: dust"
+
+
 def test_a_very_long_error_is_cut(db: None) -> None:
     with pytest.raises(ValueError, match="x"), jobs.run("sweep"):
         raise ValueError("x" * 10_000)

@@ -61,7 +61,7 @@ def _foreseen(site_ids: list[int] | None) -> Cleaned:
 def _cleaned(site_ids: list[int] | None) -> Cleaned:
     with alone("cleanup"), jobs.run("cleanup", site_id=site_ids[0] if site_ids else None) as job, _Shown(job) as shown:
         done = cleanup(datetime.now(UTC), site_ids=site_ids, job=shown)
-        job.detail, job.error = str(done), " ".join(done.failed)
+        job.detail, job.error = str(done), "\n".join(done.failed)
         return done
 
 
