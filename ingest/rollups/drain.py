@@ -110,7 +110,7 @@ def of_hours(known: KnownSite, now: datetime) -> Drained:
         until = _hours_of_today(known.zone, now)
         state.advance(known, hours_until=until, days_until=today(known.zone, now))
     oldest = today(known.zone, now) - (rebuild.KEPT_DAYS - 1) * DAY
-    rows.forget_breakdowns(connected(), known.id, day_of(known.zone, oldest).start)
+    rows.forget_breakdowns(connected(), known, day_of(known.zone, oldest).start)
     return done
 
 

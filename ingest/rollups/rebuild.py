@@ -35,13 +35,15 @@ SET LOCAL idle_in_transaction_session_timeout = 0
 LOCK = "SELECT pg_try_advisory_xact_lock(%s)"
 IS_FINAL = "SELECT is_final FROM ingest_daily_total WHERE site_id = %s AND day = %s"
 TOOK = "UPDATE ingest_daily_total SET took_ms = %s WHERE site_id = %s AND day = %s"
+# Held until the end: days become those of another zone only when nobody builds one.
+CLOCK = "SELECT zone FROM ingest_rollup_state WHERE site_id = %s FOR KEY SHARE"
 UNMARK = "DELETE FROM ingest_dirty_hour WHERE site_id = %s AND hour >= %s AND hour <= %s"
 CAPPED_NAMES = "named events"
 REPLACED = (psycopg.errors.SerializationFailure, psycopg.errors.UniqueViolation, psycopg.errors.DeadlockDetected)
 
 
 class Busy(Exception):  # noqa: N818
-    """Somebody else is building this day."""
+    """Somebody else is building this day, or all days are those of another zone since the run began."""
 
 
 class Final(Exception):  # noqa: N818
@@ -82,6 +84,7 @@ def _settled(build: Callable[[], Built]) -> Built:
 def _hour(site: KnownSite, one: Hour) -> Built:
     started = time.perf_counter()
     with building(site.id, one.day) as conn:
+        check_clock(conn, site)
         raw = load(conn, site, (one.start, one.end))
         rows.clear_hours(conn, site.id, one.start, one.end)
         written = _put_hours(conn, site.id, [one], raw, with_breakdown=True)
@@ -92,6 +95,7 @@ def _hour(site: KnownSite, one: Hour) -> Built:
 def _day(site: KnownSite, one: Day, now: datetime, *, is_last: bool) -> Built:
     started = time.perf_counter()
     with building(site.id, one.date) as conn:
+        check_clock(conn, site)
         raw = load(conn, site, one.edges)
         rows.clear_hours(conn, site.id, one.start, one.end)
         rows.clear_day(conn, site.id, one.date)
@@ -117,6 +121,13 @@ def building(site_id: int, day: date) -> Iterator[psycopg.Connection]:
         if _asked(conn, IS_FINAL, (site_id, day)):
             raise Final(f"Site {site_id}, {day}: its raw rows are gone, so it stays as it is.")
         yield conn
+
+
+def check_clock(conn: psycopg.Connection, site: KnownSite) -> None:
+    """Raises Busy when the site's days are those of another zone than SITE, read some time ago, has."""
+    row = conn.execute(CLOCK, (site.id,)).fetchone()
+    if row and row[0] != site.zone.key:
+        raise Busy(f"Site {site.id}: its days are those of {row[0]} now, not of {site.zone.key}. Run this again.")
 
 
 def lock_of(site_id: int, day: date) -> int:

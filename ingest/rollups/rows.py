@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from ingest.rollups.recount import FIGURES, NamedRow, Row
+from ingest.sites import KnownSite
 from ingest.store import copying
 
 At = datetime | date
@@ -25,10 +26,15 @@ def clear_hours(conn: psycopg.Connection, site_id: int, start: datetime, end: da
         conn.execute(query, (site_id, start, end))
 
 
-def forget_breakdowns(conn: psycopg.Connection, site_id: int, before: datetime) -> int:
-    """Those by hour; the day's own row holds what they say."""
-    query = sql.SQL("DELETE FROM ingest_hourly_breakdown WHERE site_id = %s AND hour < %s")
-    return conn.execute(query, (site_id, before)).rowcount
+FORGET = """
+DELETE FROM ingest_hourly_breakdown b USING ingest_rollup_state s
+WHERE s.site_id = %s AND s.zone = %s AND b.site_id = s.site_id AND b.hour < %s
+"""
+
+
+def forget_breakdowns(conn: psycopg.Connection, site: KnownSite, before: datetime) -> int:
+    """Those by hour; the day's own row holds what they say. None when SITE has another zone by now."""
+    return conn.execute(FORGET, (site.id, site.zone.key, before)).rowcount
 
 
 def clear_day(conn: psycopg.Connection, site_id: int, day: date) -> None:

@@ -14,6 +14,7 @@ from ingest.writer import connected
 
 FIRST_EVENT = "SELECT min(ts) FROM ingest_event WHERE site_id = %s"
 FINAL_UNTIL = "SELECT max(ends_at) FROM ingest_daily_total WHERE site_id = %s AND is_final"
+LOCK = "SELECT 1 FROM ingest_rollup_state WHERE site_id = %s FOR UPDATE"  # waits for whoever builds a day
 CLEAR_DAYS = sql.SQL("""
 DELETE FROM {table} WHERE site_id = %(site)s AND day NOT IN (
   SELECT day FROM ingest_daily_total WHERE site_id = %(site)s AND is_final
@@ -31,6 +32,7 @@ def of(site: KnownSite, now: datetime) -> RollupState:
     found, _ = RollupState.objects.get_or_create(site_id=site.id, defaults=fresh)
     if found.zone != site.zone.key:
         with connected().transaction():
+            connected().execute(LOCK, (site.id,))
             _rezone(connected(), site, now)
             RollupState.objects.filter(site_id=site.id).update(**fresh)
         found.refresh_from_db()
@@ -38,8 +40,8 @@ def of(site: KnownSite, now: datetime) -> RollupState:
 
 
 def advance(site: KnownSite, *, hours_until: datetime | None = None, days_until: date | None = None) -> None:
-    """Never back: another run may have come further."""
-    moved = RollupState.objects.filter(site_id=site.id)
+    """Never back: another run may have come further. Not by the clock of a zone that the site has no more."""
+    moved = RollupState.objects.filter(site_id=site.id, zone=site.zone.key)
     if hours_until is not None:
         moved.filter(hours_until__lt=hours_until).update(hours_until=hours_until)
     if days_until is not None:
