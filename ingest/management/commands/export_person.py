@@ -41,4 +41,8 @@ def _written(site: Site, who: Who, path: str | None) -> Found:
     file = Path(path)
     with file.open("xb") as into:
         file.chmod(0o600)
-        return export.export(site, who, into)
+        try:
+            return export.export(site, who, into)
+        except BaseException:
+            file.unlink()  # half of what is stored would pass for all of it
+            raise
