@@ -29,14 +29,18 @@ def stored(site: KnownSite, row: SessionRow, event: Event) -> Placed:
 
 
 def again(row: SessionRow, remaining: list[Placed]) -> list[SessionRow]:
-    """The sessions that REMAINING events of ROW make, in order of time; the first keeps its id.
+    """The sessions that REMAINING events of ROW make: first the one that keeps its id, then the others by time.
 
-    `is_new_visitor` is false in all of them: it is a question of the visitor's other sessions.
+    A derived id is that of the event it was made of. Where this one begins a session now, it is the one that keeps the
+    id, or both would have the same; else the earliest does. `is_new_visitor` is false in all of them: it is a question
+    of the visitor's other sessions.
     """
-    made: list[SessionRow] = []
-    for part in _parts(row, sorted(remaining, key=lambda item: item.order)):
-        made.append(_folded(row, part, derived_id(part[0]) if made else row.id))
-    return made
+    parts = _parts(row, sorted(remaining, key=lambda item: item.order))
+    ids = [derived_id(part[0]) for part in parts]
+    if parts and row.id not in ids:
+        ids[0] = row.id
+    made = [_folded(row, part, id_) for part, id_ in zip(parts, ids, strict=True)]
+    return sorted(made, key=lambda one: one.id != row.id)
 
 
 def _parts(row: SessionRow, items: list[Placed]) -> list[list[Placed]]:
