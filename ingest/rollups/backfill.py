@@ -48,7 +48,8 @@ WHERE EXISTS (SELECT 1 FROM ingest_event WHERE site_id = %s AND ts >= a AND ts <
 
 class Plan(NamedTuple):
     known: KnownSite
-    days: list[Day]  # of the range, in order
+    start: datetime  # of the range
+    days: list[Day]  # of it, in order: those of which there is anything
     gone: list[date]  # of these: their events are gone, so they stay as they are
     done: set[date]  # of these: built since the work began
     since: datetime | None  # when it began, where this run goes on with another one's
@@ -125,11 +126,11 @@ def plan(known: KnownSite, first: date, last: date, now: datetime, *, is_anew: b
     """FIRST and LAST are included. A run that was interrupted goes on, unless IS_ANEW."""
     state.of(known, now)  # the days may have become those of another zone
     start, end = day_start(known.zone, first), min(day_start(known.zone, last + DAY), now)
-    days = days_in(known.zone, start, end)
+    days = gone.filled(connected(), known, days_in(known.zone, start, end))
     lost = gone.days(connected(), known, first, last)
     since = None if is_anew else _interrupted(known, start)
     done = {day for day, *_ in _built(known, [day.date for day in days], since)} if since else set[date]()
-    return Plan(known, days, lost, done - set(lost), since)
+    return Plan(known, start, days, lost, done - set(lost), since)
 
 
 def _interrupted(known: KnownSite, start: datetime) -> datetime | None:
@@ -153,8 +154,7 @@ def run(
     Raises what ends the connection, or what SPREAD raises; a day that cannot be built is told in `failed`.
     """
     end = max((day.end for day in plan.days), default=now)
-    start = plan.days[0].start if plan.days else now
-    with jobs.run(task, site_id=plan.known.id, start=start, end=end, total=len(plan.days)) as job:
+    with jobs.run(task, site_id=plan.known.id, start=plan.start, end=end, total=len(plan.days)) as job:
         if plan.since:
             job.row.started_at = plan.since
             job.row.save(update_fields=["started_at"])

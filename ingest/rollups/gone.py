@@ -1,9 +1,10 @@
-"""Days that stay as they were counted, since they cannot be counted again."""
+"""Days that stay as they were counted, since they cannot be counted again; and days of which there is anything."""
 
 from datetime import date
 
 import psycopg
 
+from ingest.rollups.buckets import Day
 from ingest.sites import KnownSite
 
 # What a rule or an erasure takes away leaves a mark and, once that is drained, no total. A total without events and
@@ -20,6 +21,27 @@ WHERE site_id = %(site)s AND day >= %(first)s AND day <= %(last)s AND (is_final 
 ))
 ORDER BY 1
 """
+# Between a history that was imported and today may lie years without anything.
+FILLED = """
+SELECT day FROM unnest(%(days)s::date[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS sought(day, a, b)
+WHERE EXISTS (SELECT FROM ingest_event t WHERE t.site_id = %(site)s AND t.ts >= a AND t.ts < b)
+   OR EXISTS (SELECT FROM ingest_session t WHERE t.site_id = %(site)s AND t.started_at >= a AND t.started_at < b)
+   OR EXISTS (SELECT FROM ingest_daily_total t WHERE t.site_id = %(site)s AND t.day = sought.day)
+   OR EXISTS (SELECT FROM ingest_daily_events t WHERE t.site_id = %(site)s AND t.day = sought.day)
+   OR EXISTS (SELECT FROM ingest_daily_breakdown t WHERE t.site_id = %(site)s AND t.day = sought.day)
+   OR EXISTS (SELECT FROM ingest_hourly_total t WHERE t.site_id = %(site)s AND t.hour >= a AND t.hour < b)
+   OR EXISTS (SELECT FROM ingest_hourly_events t WHERE t.site_id = %(site)s AND t.hour >= a AND t.hour < b)
+   OR EXISTS (SELECT FROM ingest_hourly_breakdown t WHERE t.site_id = %(site)s AND t.hour >= a AND t.hour < b)
+   OR EXISTS (SELECT FROM ingest_dirty_hour t WHERE t.site_id = %(site)s AND t.hour >= a AND t.hour < b)
+"""
+
+
+def filled(conn: psycopg.Connection, known: KnownSite, sought: list[Day]) -> list[Day]:
+    """Those of which anything is stored. Of the others there is nothing to build and nothing to check."""
+    spans = {"starts": [day.start for day in sought], "ends": [day.end for day in sought]}
+    given = {"site": known.id, "days": [day.date for day in sought], **spans}
+    found = {day for (day,) in conn.execute(FILLED, given).fetchall()}
+    return [day for day in sought if day.date in found]
 
 
 def days(conn: psycopg.Connection, known: KnownSite, first: date, last: date) -> list[date]:

@@ -79,6 +79,8 @@ def _spread(jobs: int) -> Spread | None:
     if jobs == 1:
         return None
     try:
+        with current_app.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1, timeout=PING_SECONDS)
         workers = current_app.control.ping(timeout=PING_SECONDS)
     except (OperationalError, OSError) as error:
         raise CommandError(
