@@ -1,0 +1,115 @@
+"""Whatever happens to a site, in whichever order: its aggregates are those that its raw rows make, exactly."""
+
+import logging
+import os
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from hypothesis import HealthCheck, given, settings
+from pytest_django import DjangoDbBlocker
+
+from ingest import partitions, writer
+from ingest.event import Event
+from tests.agreement import recount, stored
+from tests.agreement.events import PROPERTIES
+from tests.agreement.places import PLACES, Place
+from tests.agreement.plans import Build, During, Plan, Recompute, Rezone, Step, Write, plans, rough_plans
+from tests.agreement.world import World
+from tests.ingest.examples import event
+
+EXAMPLES = int(os.environ.get("AGREEMENT_EXAMPLES", "200"))
+ROUGH = EXAMPLES * 3 // 20
+ALLOWED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _days(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Days to write into; gone afterwards, as other tests count them."""
+    with django_db_blocker.unblock():
+        made = partitions.ensure(writer.connected(), {day for place in PLACES for day in place.days_in_utc})
+        connection.close()
+    yield
+    with django_db_blocker.unblock():
+        for day in made:
+            writer.connected().execute(f"DROP TABLE {partitions.name_of(day)}")
+        connection.close()
+
+
+def after(world: World) -> list[str]:
+    """How the aggregates differ from the recount when all has happened."""
+    world.carry_out()
+    raw = stored.hits(world.site.pk, PROPERTIES)
+    days = world.plan.place.days(world.known.zone)
+    return stored.differences(recount.aggregates(raw, days, world.now, PROPERTIES), stored.aggregates(world.site.pk))
+
+
+@pytest.fixture(autouse=True)
+def _quiet() -> Iterator[None]:
+    """Thousands of lines about rules that were applied would hide the plan that failed."""
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+@settings(max_examples=EXAMPLES - ROUGH, deadline=None, suppress_health_check=ALLOWED, print_blob=True)
+@given(plan=plans())
+def test_aggregates_are_the_recount_of_raw_rows(db: None, plan: Plan) -> None:
+    with transaction.atomic():
+        assert after(World(plan)) == []
+        transaction.set_rollback(True)
+
+
+@settings(max_examples=ROUGH, deadline=None, suppress_health_check=ALLOWED, print_blob=True)
+@given(plan=rough_plans())
+def test_aggregates_are_the_recount_after_runs_that_died(transactional_db: None, plan: Plan) -> None:
+    world = World(plan)
+    try:
+        assert after(world) == []
+    finally:
+        world.end()
+
+
+# --- What was found so ------------------------------------------------------------------------------------
+
+HOWE = Place("Australia/Lord_Howe", date(2026, 10, 3))
+CHANGE = datetime(2026, 10, 3, 15, 30, tzinfo=UTC)  # by half an hour
+LONG_AFTER = CHANGE + timedelta(hours=9)  # the day is not over, and no run looks so far back unless it is told
+HOURS = Build("hours", timedelta())
+
+
+def view(minute: float, **fields: Any) -> Event:
+    """So long after the clocks were set."""
+    return event(**{"ts": CHANGE.timestamp() + minute * 60, "visitor_id": 1, "path": "/", **fields})
+
+
+def differ(*steps: Step, now: datetime = LONG_AFTER) -> list[str]:
+    with transaction.atomic():
+        return after(World(Plan(HOWE, now, list(steps))))
+
+
+def test_a_source_found_again_is_counted_in_half_an_hour_too(db: None) -> None:
+    walk = Write([view(-20, referrer="https://www.google.com/"), view(5), view(35)])
+    assert differ(walk, Recompute(1)) == []
+
+
+def test_an_event_within_a_microsecond_of_an_hour_is_counted_in_it(db: None) -> None:
+    late = Write([view(0, ts=CHANGE.timestamp() - 2e-7)])
+    assert differ(Write([view(-20), view(5)]), HOURS, late) == []
+
+
+def test_a_day_of_signs_of_life_alone_has_their_names(db: None) -> None:
+    assert differ(Write([view(0, name="engagement", path=None)]), now=LONG_AFTER + timedelta(days=1)) == []
+
+
+@pytest.mark.parametrize("at", [7, 19, 43, 67])
+def test_no_run_goes_on_by_the_clock_of_a_zone_that_was_changed(transactional_db: None, at: int) -> None:
+    days = Write([view(60 * hour, visitor_id=hour % 3) for hour in range(30)])
+    run = During("hours", timedelta(days=1), at, (Rezone("UTC"), HOURS))
+    world = World(Plan(HOWE, LONG_AFTER, [days, run]))
+    try:
+        assert after(world) == []
+    finally:
+        world.end()
