@@ -155,9 +155,10 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # --- Mail: alerts for staff ---------------------------------------------------------------------------------
 
 ALERT_EMAILS = env.words("ALERT_EMAILS", default=[])
-EMAIL_TLS = env.choice("EMAIL_TLS", default="starttls", allowed={"starttls", "ssl", "none"})
+MAIL_PORTS = {"starttls": 587, "ssl": 465, "none": 25}
+EMAIL_TLS = env.choice("EMAIL_TLS", default="starttls", allowed=set(MAIL_PORTS))
 EMAIL_HOST = env.text("EMAIL_HOST")
-EMAIL_PORT = env.integer("EMAIL_PORT", default=465 if EMAIL_TLS == "ssl" else 587, low=1, high=65_535)
+EMAIL_PORT = env.integer("EMAIL_PORT", default=MAIL_PORTS[EMAIL_TLS], low=1, high=65_535)
 EMAIL_HOST_USER = env.text("EMAIL_USER")
 EMAIL_HOST_PASSWORD = env.text("EMAIL_PASSWORD")
 EMAIL_USE_TLS, EMAIL_USE_SSL = EMAIL_TLS == "starttls", EMAIL_TLS == "ssl"
