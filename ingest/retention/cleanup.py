@@ -41,7 +41,7 @@ class Cleaned(NamedTuple):
 
     def __str__(self) -> str:
         verb = "Would have deleted" if self.is_dry else "Deleted"
-        left = f" {len(self.failed)} things stay until the next run." if self.failed else ""
+        left = f" Left for the next run: {len(self.failed):,}." if self.failed else ""
         return (
             f"{verb} {self.events:,} events ({self.partitions:,} whole days), {self.sessions:,} sessions, "
             f"{self.visitors:,} visitors and {self.aggregates:,} rows of aggregates; closed {self.closed:,} days and "

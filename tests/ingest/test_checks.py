@@ -9,16 +9,6 @@ from pytest_django import Settings
 from ingest.checks import settings_fit
 
 
-def test_archives_need_pyarrow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.INGEST_ARCHIVE_DIR = "/var/lib/footfall/archive"
-    assert settings_fit() == []
-    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as where it is not installed
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: sys.modules.get(name))
-    [found] = settings_fit()
-    assert found.id == "ingest.E001"
-    assert "requirements-archive.txt" in str(found.hint)
-
-
 def test_it_works() -> None:
     assert settings_fit() == []
 
@@ -41,3 +31,13 @@ def test_a_country_header_needs_a_proxy_that_writes_it(settings: Settings, proxi
 def test_alerts_need_a_mail_server(settings: Settings, host: str, ids: list[str]) -> None:
     settings.ALERT_EMAILS, settings.EMAIL_HOST = ["ops@example.com"], host
     assert [found.id for found in settings_fit()] == ids
+
+
+def test_archives_need_pyarrow(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.INGEST_ARCHIVE_DIR = "/var/lib/footfall/archive"
+    assert settings_fit() == []
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as where it is not installed
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: sys.modules.get(name))
+    [found] = settings_fit()
+    assert found.id == "ingest.E001"
+    assert "requirements-archive.txt" in str(found.hint)

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from ingest import partitions, writer
+from ingest import partitions, sites, writer
 from ingest.event import Event
 from ingest.models import Site
 from ingest.retention.cleanup import Cleaned, cleanup
@@ -86,3 +86,10 @@ STATE = {
 def state() -> dict[str, Table]:
     """All that a cleanup may change, in an order of its own."""
     return {name: sorted(rows(query), key=repr) for name, query in STATE.items()}
+
+
+def change(site: Site, **fields: Any) -> None:
+    """As staff change it; this process knows at once."""
+    Site.objects.filter(pk=site.pk).update(**fields)
+    site.refresh_from_db()
+    sites.forget()
