@@ -40,6 +40,10 @@ class Asked:
         way = said.get("way", "")
         return cls(way if way in WAYS else "user_id", said.get("id", "").strip())
 
+    @property
+    def label(self) -> str:
+        return WAYS[self.way][0]
+
     def ways(self) -> list[dict[str, Any]]:
         return [
             {"name": name, "label": label, "help": help_, "is_chosen": name == self.way}

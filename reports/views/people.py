@@ -25,12 +25,14 @@ NO_WORKER = "No worker can be reached just now. Nothing was erased; try again in
 
 def _shown(request: HttpRequest, site: Site, asked: Asked, status: int = 200, **said: Any) -> HttpResponse:
     """SAID: `stored`, what was found; `error`, over the page; `id_error` and `name_error`, in their places."""
+    requests = people.requests(site)
     context = {
         "frame": frame.context(list(sites_of(request.user)), "people", site, may_edit=True),
         "done": people.DONE.get(request.GET.get("done", ""), ""),
         "ways": asked.ways(),
         "asked": asked,
-        "requests": people.requests(site),
+        "requests": requests,
+        "is_under_way": any(not one["is_done"] for one in requests),
         "is_anonymous": site.identity == Site.Identity.ANONYMOUS,
         **said,
     }
