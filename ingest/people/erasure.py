@@ -108,8 +108,8 @@ def _add(request: PersonRequest, erased: Erased) -> None:
 
 
 def _erase_archived(person: Person, request: PersonRequest) -> None:
-    if person.whole:
-        _add(request, Erased(events=archive.erase(person.site_id, person.whole)))
+    """By the user id too: a visitor's row goes earlier than an archive."""
+    _add(request, Erased(events=archive.erase(person.site_id, person.whole, person.user_id)))
 
 
 def _blocks(found: Sequence[Part]) -> Iterator[list[Part]]:

@@ -32,7 +32,7 @@ PATIENCE, TURN = 600.0, 0.1  # seconds
 
 READ = "SELECT {columns} FROM {table} WHERE {which} ORDER BY site_id, ts, id"
 AS_MICROSECONDS = "(extract(epoch FROM {0}) * 1000000)::bigint"
-DELETE_VISITORS = "DELETE FROM {table} WHERE site_id = %s AND visitor_id = ANY(%s)"
+DELETE_PERSON = "DELETE FROM {table} WHERE site_id = %s AND (visitor_id = ANY(%s::bigint[]) OR user_id = %s)"
 STAGE = "CREATE TEMP TABLE restored (LIKE ingest_event) ON COMMIT DROP"
 PUT_BACK = sql.SQL("""
 INSERT INTO ingest_event ({columns}) SELECT {columns} FROM restored WHERE site_id = ANY(%s) ON CONFLICT DO NOTHING
@@ -188,8 +188,9 @@ def _read(name: str, column: list[Any]) -> list[Any]:
 # --- Erasing ----------------------------------------------------------------------------------------------
 
 
-def erase(site_id: int, visitor_ids: Collection[int]) -> int:
-    """Takes all rows of these visitors out of the files, and out of days that are on their way there.
+def erase(site_id: int, visitor_ids: Collection[int], user_id: str | None = None) -> int:
+    """Takes all rows of these visitors, and those that carry the user id, out of the files, and out of days that are
+    on their way there.
 
     Call it after their events are deleted: what is archived from then on does not hold them. Each file is written anew
     and then takes the old one's place; one without any other row is deleted. Returns how many rows went. Safe to
@@ -198,23 +199,25 @@ def erase(site_id: int, visitor_ids: Collection[int]) -> int:
     taken, conn = 0, connected()
     with exclusively():
         for day in partitions.detached(conn):
-            query = sql.SQL(DELETE_VISITORS).format(table=sql.Identifier(partitions.name_of(day)))
-            taken += conn.execute(query, (site_id, list(visitor_ids))).rowcount
+            query = sql.SQL(DELETE_PERSON).format(table=sql.Identifier(partitions.name_of(day)))
+            # Bound by the server: a statement's text may be logged.
+            with psycopg.Cursor(conn) as cursor:
+                taken += cursor.execute(query, (site_id, list(visitor_ids), user_id)).rowcount
         if is_on():
             for left in Path(settings.INGEST_ARCHIVE_DIR).glob(f"{UNFINISHED}*"):
                 left.unlink()
         for path in files():
-            taken += _erased(path, site_id, set(visitor_ids))
+            taken += _erased(path, site_id, set(visitor_ids), user_id)
     return taken
 
 
-def _erased(path: Path, site_id: int, visitor_ids: set[int]) -> int:
+def _erased(path: Path, site_id: int, visitor_ids: set[int], user_id: str | None) -> int:
     file = parquet()
-    found = int(file.holds(path, site_id, sorted(visitor_ids)))
+    found = int(file.holds(path, site_id, sorted(visitor_ids), user_id))
     if found:
         before = file.verified(path)
         if before.rows == found:
             path.unlink()
         else:
-            file.write(path, before.day, file.without(path, site_id, visitor_ids))
+            file.write(path, before.day, file.without(path, site_id, visitor_ids, user_id))
     return found

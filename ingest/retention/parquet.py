@@ -121,25 +121,29 @@ def groups(path: Path) -> Iterator[Columns]:
             yield [_plain(table.column(name)) for name in NAMES]
 
 
-def holds(path: Path, site_id: int, visitor_ids: list[int]) -> int:
-    """How many rows of these visitors there are. Reads two columns."""
+def holds(path: Path, site_id: int, visitor_ids: list[int], user_id: str | None = None) -> int:
+    """How many rows there are of these visitors, or with this user id. Reads three columns."""
     found = 0
     with _opened(path) as file:
         for number in range(file.num_row_groups):
-            table = file.read_row_group(number, columns=["site_id", "visitor_id"])
-            of_visitors = pc.is_in(table["visitor_id"], pa.array(visitor_ids, pa.int64()))
-            found += pc.sum(pc.and_(pc.equal(table["site_id"], site_id), of_visitors)).as_py() or 0
+            table = file.read_row_group(number, columns=["site_id", "visitor_id", "user_id"])
+            theirs = pc.is_in(table["visitor_id"], pa.array(visitor_ids, pa.int64()))
+            if user_id is not None:
+                theirs = pc.or_(theirs, pc.fill_null(pc.equal(table["user_id"], user_id), False))
+            found += pc.sum(pc.and_(pc.equal(table["site_id"], site_id), theirs)).as_py() or 0
     return found
 
 
-def without(path: Path, site_id: int, visitor_ids: set[int]) -> Iterator[Columns]:
-    """The groups of the file, with these visitors' rows left off."""
-    site, visitor = NAMES.index("site_id"), NAMES.index("visitor_id")
+def without(path: Path, site_id: int, visitor_ids: set[int], user_id: str | None = None) -> Iterator[Columns]:
+    """The groups of the file, with the rows left off that `holds` counts."""
+    site, visitor, user = (NAMES.index(name) for name in ("site_id", "visitor_id", "user_id"))
     for columns in groups(path):
         kept = [
             place
-            for place, who in enumerate(zip(columns[site], columns[visitor], strict=True))
-            if who[0] != site_id or who[1] not in visitor_ids
+            for place, (of_site, who, said) in enumerate(
+                zip(columns[site], columns[visitor], columns[user], strict=True)
+            )
+            if of_site != site_id or (who not in visitor_ids and (user_id is None or said != user_id))
         ]
         if kept:
             yield [[column[place] for place in kept] for column in columns]
