@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -40,7 +41,7 @@ class SiteAdmin(KeptAdmin):
         "honours_dnt", "kept_parameters", "session_minutes", "events_days", "sessions_days", "aggregates_days",
         "property_dimensions", "created_at", "stored",
     )  # fmt: skip
-    actions = ("clean_up", "foresee_cleanup")
+    actions = ("rebuild", "verify", "clean_up", "foresee_cleanup")
 
     @admin.display(description="What is stored")
     def stored(self, site: Site) -> SafeString | str:
@@ -54,17 +55,29 @@ class SiteAdmin(KeptAdmin):
         super().save_model(request, obj, form, change)
         transaction.on_commit(sites.forget)  # other processes notice within half a minute
 
+    @admin.action(description="Rebuild the figures of the selected sites", permissions=["change"])
+    def rebuild(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
+        self._hand_over(request, lambda: [tasks.backfill_site.delay(site.pk) for site in queryset])
+
+    @admin.action(description="Check the figures of the selected sites", permissions=["change"])
+    def verify(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
+        self._hand_over(request, lambda: [tasks.verify_site.delay(site.pk) for site in queryset])
+
     @admin.action(description="Clean up now: delete what the selected sites keep no longer", permissions=["change"])
     def clean_up(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
-        self._hand_over(request, queryset, dry_run=False)
+        self._clean_up(request, queryset, dry_run=False)
 
     @admin.action(description="Clean up, dry run: tell what would be deleted", permissions=["change"])
     def foresee_cleanup(self, request: HttpRequest, queryset: QuerySet[Site]) -> None:
-        self._hand_over(request, queryset, dry_run=True)
+        self._clean_up(request, queryset, dry_run=True)
 
-    def _hand_over(self, request: HttpRequest, queryset: QuerySet[Site], *, dry_run: bool) -> None:
+    def _clean_up(self, request: HttpRequest, queryset: QuerySet[Site], *, dry_run: bool) -> None:
+        site_ids = sorted(queryset.values_list("pk", flat=True))
+        self._hand_over(request, lambda: tasks.cleanup.delay(site_ids, dry_run=dry_run))
+
+    def _hand_over(self, request: HttpRequest, hand: Callable[[], object]) -> None:
         try:
-            tasks.cleanup.delay(sorted(queryset.values_list("pk", flat=True)), dry_run=dry_run)
+            hand()
         except OperationalError:
             error = "No worker can be reached just now. Nothing was changed; try again in a minute."
             self.message_user(request, error, messages.ERROR)

@@ -17,7 +17,7 @@ from ingest.models import PersonRequest, Shield, Site
 from ingest.people import erasure, stream
 from ingest.people.find import Who
 from ingest.retention.cleanup import cleanup as clean_up
-from ingest.rollups import backfill, drain
+from ingest.rollups import backfill, drain, verify
 from ingest.rollups.drain import Drained
 from ingest.sites import KnownSite
 
@@ -145,6 +145,14 @@ def backfill_site(self: Task, site_id: int, start_iso: str | None = None, end_is
     else:
         first, last = (date.fromisoformat(day) if day else None for day in (start_iso, end_iso))
         backfill.site(KnownSite.of(site), first, last, datetime.now(UTC), is_anew=not is_again)
+
+
+@shared_task
+def verify_site(site_id: int) -> None:
+    """When staff ask for it; what it finds is in its run."""
+    site = Site.objects.filter(pk=site_id).first()
+    if site is not None:
+        verify.site(KnownSite.of(site), None, None, datetime.now(UTC))
 
 
 ERASING: dict[str, Any] = {"argsrepr": "(not shown)"}  # what the broker, flower and logs are told of the arguments

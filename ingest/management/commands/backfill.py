@@ -81,7 +81,7 @@ def _spread(jobs: int) -> Spread | None:
     try:
         with current_app.connection_for_write() as broker:
             broker.ensure_connection(max_retries=1, timeout=PING_SECONDS)
-        workers = current_app.control.ping(timeout=PING_SECONDS)
+            workers = current_app.control.ping(timeout=PING_SECONDS, connection=broker)
     except (OperationalError, OSError) as error:
         raise CommandError(
             f"--jobs {jobs}: the broker of the workers cannot be reached ({error}). See that the Redis of "

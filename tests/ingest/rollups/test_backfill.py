@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from celery import current_app
 from django.core.management import CommandError, call_command
 
 from ingest import jobs, tasks
@@ -24,6 +25,7 @@ from ingest.models import JobRun, Site
 from ingest.rollups import backfill, drain, rebuild
 from ingest.rollups.backfill import Filled, Moved, Spread
 from ingest.sites import KnownSite
+from tests.broker import NOWHERE, broker_at
 from tests.conftest import database_url, no_postgres, rows
 from tests.ingest.rollups.days import MIDNIGHT, NOW, TODAY, YESTERDAY, at, hours, marks, values, write
 from tests.ingest.writers import with_own_connection
@@ -227,7 +229,7 @@ def test_a_run_is_written_down(site: Site) -> None:
     history(site)
     done = filled(site)
     run = run_of(site)
-    assert (run.done, run.total, run.error, run.detail) == (4, 4, "", str(done))
+    assert (run.done, run.total, run.error, run.detail) == (3, 3, "", str(done))
     assert run.range_start == day_start(site.zone, FIRST)
     assert run.rows == done.rows > 20
 
@@ -237,7 +239,7 @@ def test_what_was_interrupted_goes_on(site: Site) -> None:
     interrupted(site, FIRST, FIRST)
     before, moved = built_at(), list[Moved]()
     done = filled(site, watch=moved.append)
-    assert (done.days, moved[0].done, moved[-1].done) == (2, 1, 4)
+    assert (done.days, moved[0].done, moved[-1].done) == (2, 1, 3)
     assert built_at()[FIRST] == before[FIRST]
 
 
@@ -336,7 +338,7 @@ def test_what_a_killed_worker_held_is_built_by_the_command(site: Site, monkeypat
     monkeypatch.setattr(backfill, "QUIET_SECONDS", 0.3)
     history(site)
     done = filled(site, spread=Spread(Workers(some=1).hand, 2))
-    assert (done.days, done.events, run_of(site).done) == (3, 6, 4)
+    assert (done.days, done.events, run_of(site).done) == (3, 6, 3)
     assert events_by_day() == {FIRST: 1, BEFORE: 2, YESTERDAY: 3}
 
 
@@ -397,10 +399,15 @@ def worker() -> Iterator[subprocess.Popen[bytes]]:
         process.wait(30)
 
 
+def answers() -> bool:
+    with current_app.connection_for_write() as broker:
+        return bool(current_app.control.ping(timeout=1, connection=broker))
+
+
 def test_real_workers_build_what_the_command_hands_out(committed: Site) -> None:
     history(committed)
     with worker():
-        wait_for(lambda: bool(tasks.backfill_days.app.control.ping(timeout=1)), 60)
+        wait_for(answers, 60)
         [told] = json.loads(command(committed, "--jobs", "2", "--json"))
     assert (told["days"], told["events"], told["failed"]) == (3, 6, [])
     assert events_by_day() == {FIRST: 1, BEFORE: 2, YESTERDAY: 3}
@@ -409,6 +416,22 @@ def test_real_workers_build_what_the_command_hands_out(committed: Site) -> None:
 def test_without_a_worker_nothing_is_handed_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command_module, "PING_SECONDS", 1)
     with pytest.raises(CommandError, match=r"--jobs 2: no worker answers within 1 s\. Start one with"):
+        command(site, "--jobs", "2")
+
+
+def test_without_a_broker_nothing_is_handed_out(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command_module, "PING_SECONDS", 1)
+    with broker_at(NOWHERE), pytest.raises(CommandError, match="--jobs 2: the broker of the workers cannot be reached"):
+        command(site, "--jobs", "2")
+
+
+def test_a_broker_that_goes_away_is_said(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    history(site)
+    monkeypatch.setattr(command_module, "_spread", lambda jobs: Spread(command_module._hand, jobs))
+    with (
+        broker_at(NOWHERE),
+        pytest.raises(CommandError, match=r"goes on from there\. The broker of the workers says: "),
+    ):
         command(site, "--jobs", "2")
 
 
