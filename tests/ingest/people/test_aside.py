@@ -99,7 +99,7 @@ MENTIONS = [
 
 @pytest.mark.parametrize(("user", "texts", "is_theirs"), MENTIONS)
 def test_samples_that_mention_the_user_go(site: Site, user: str, texts: dict[str, str], is_theirs: bool) -> None:
-    sample(site, "bad_type", "rejected", **texts)
+    sample(site, "bad_type", "rejected", 1, **texts)
     person = Person(site.pk, user, ())
     assert (aside.count(person), aside.erase(person)) == (int(is_theirs), int(is_theirs))
     assert Sample.objects.exists() != is_theirs

@@ -107,7 +107,7 @@ def test_a_keys_use_is_noted_once_a_minute(shop: Site) -> None:
     assert ApiKey.objects.get().last_used_at == first
     ApiKey.objects.update(last_used_at=now() - timedelta(minutes=2))
     ask(shop, "export", {"user_id": "x"}, key)
-    assert ApiKey.objects.get().last_used_at > first
+    assert ApiKey.objects.filter(last_used_at__gt=first).exists()
 
 
 @pytest.mark.parametrize("verb", ["export", "erase"])
