@@ -1,5 +1,6 @@
 """Periodic work: each task may run twice, or two at once."""
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from ingest.enrich import visitor
 from ingest.models import DailyTotal, DirtyHour, HourlyTotal, JobRun, RollupState, Sample, Site
 from tests.conftest import rows
 from tests.ingest.examples import batch, event
+from tests.ingest.writers import with_own_connection
 
 NOW = datetime.now(UTC)
 TODAY = NOW.replace(hour=0, minute=0, second=0, microsecond=0)
@@ -102,6 +104,18 @@ def test_a_beat_that_was_away_for_two_days_is_made_up_for(site: Site) -> None:
     state = RollupState.objects.get()
     assert state.days_until >= TODAY.date()
     assert state.hours_until >= hour_start(site.zone, NOW)
+
+
+def test_two_workers_at_once_leave_the_rows_of_one(committed: Site) -> None:
+    happened(committed, TODAY - DAY, TODAY - DAY + HOUR)
+    both = [threading.Thread(target=with_own_connection, args=(tasks.drain_closed_days,)) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join()
+    assert [row.page_views for row in DailyTotal.objects.all()] == [2]
+    assert [run.error for run in runs("drain_closed_days")] == [""]
+    assert not DirtyHour.objects.exists()
 
 
 def test_a_minute_without_work_leaves_no_row(site: Site) -> None:
