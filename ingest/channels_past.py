@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 from ingest.enrich import channel, source
 from ingest.sessions import HALF_HOUR
 from ingest.sites import KnownSite
-from ingest.store import marks
+from ingest.store import marks, plain
 
 SESSIONS = 2_000  # in one transaction
 
@@ -101,8 +101,7 @@ def recompute(
 
 
 def _block(conn: psycopg.Connection, site: KnownSite, ids: list[int], is_dry: bool) -> Done:
-    with conn.cursor(row_factory=class_row(Kept)) as cursor:
-        rows = cursor.execute(ROWS, {"site": site.id, "ids": ids}).fetchall()
+    rows = plain.fetch(conn, ROWS, {"site": site.id, "ids": ids}, class_row(Kept))
     changed = [(kept, found) for kept in rows if (found := found_again(kept)) != (kept.source, kept.channel)]
     if changed and not is_dry:
         _save(conn, site, changed)
