@@ -30,14 +30,16 @@ class Seen(msgspec.Struct):
 
 
 def seen_in(items: list[Placed]) -> dict[Key, Seen]:
-    """By site and visitor, in key order. ITEMS in order of time: the last word about a user wins."""
+    """By site and visitor, in key order. ITEMS in order of time: the last word wins, and of a moment's users the
+    greatest."""
     found: dict[Key, Seen] = {}
     for item in items:
         key = item.site.id, item.event.visitor_id
         seen = found.setdefault(key, Seen(item.ts, item.ts))
         seen.first, seen.last = min(seen.first, item.ts), max(seen.last, item.ts)
-        if item.event.user_id:
-            seen.user_id, seen.user_at = item.event.user_id, item.ts
+        user = item.event.user_id
+        if user and (not seen.user_at or (item.ts, user) > (seen.user_at, seen.user_id or "")):
+            seen.user_id, seen.user_at = user, item.ts
         if item.event.user_properties and len(seen.properties or {}) < PROPERTIES_MAX:
             seen.properties = {**(seen.properties or {}), **item.event.user_properties}
             seen.properties_at = item.ts
@@ -62,8 +64,10 @@ SELECT * FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::timestamptz[]
 ON CONFLICT (site_id, id) DO UPDATE SET
     first_seen = least(v.first_seen, excluded.first_seen),
     last_seen = greatest(v.last_seen, excluded.last_seen),
-    user_id = CASE WHEN excluded.user_at >= coalesce(v.user_at, '-infinity') THEN excluded.user_id
-                   ELSE v.user_id END,
+    -- As in a session: of two said at the very same moment the greater, in bytes, so that any order ends alike.
+    user_id = CASE WHEN excluded.user_at > coalesce(v.user_at, '-infinity')
+                     OR (excluded.user_at = v.user_at AND excluded.user_id COLLATE "C" > v.user_id)
+                   THEN excluded.user_id ELSE v.user_id END,
     user_at = greatest(v.user_at, excluded.user_at),
     properties = CASE
         WHEN excluded.properties IS NULL THEN v.properties
