@@ -14,7 +14,7 @@ def send(subject: str, text: str, level: int = logging.ERROR) -> bool:
 
     TEXT holds no data of a visitor: mail is kept for ever, and not by us.
     """
-    log.log(level, "%s: %s", subject, text)
+    log.log(level, "%s: %s", subject, " ".join(text.split()))
     if not (settings.ALERT_EMAILS and settings.EMAIL_HOST):
         return True
     try:

@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import psycopg
+from django.conf import settings
 from django.db import DatabaseError, models
+from django.urls import reverse
 from django.utils.timezone import now
 
 from ingest import alerts
@@ -28,6 +30,7 @@ SAVE_SECONDS = 1
 MOST_ERROR = 2_000  # characters
 ADDED = re.compile(r"(DETAIL|HINT|CONTEXT|QUERY|LINE \d+): ")
 PATIENCE = {"cleanup": 1, "check_freshness": 1}  # failures in a row before somebody is told; three of any other
+WORDS = {"check_freshness": ("something is behind", "nothing is behind any more")}  # in place of fails, works again
 KEPT = timedelta(days=90)
 KEPT_RUNS = 100  # of each task, however old
 LOOKED_BACK = 500
@@ -88,12 +91,12 @@ def run(
 
 def failed_in_a_row(task: str) -> int:
     """Failures since the last good run; a run that is at it counts for neither. Bounded by LOOKED_BACK."""
-    return len(_failures(_ended(task)))
+    return len(_failures(_ended(task, LOOKED_BACK)))
 
 
 def failing() -> list[JobRun]:
     """The last failure of each task that failed as often in a row as somebody is told of."""
-    found = {task: _failures(_ended(task)) for task in _tasks()}
+    found = {task: _failures(_ended(task, patience(task))) for task in _tasks()}
     return [runs[0] for task, runs in found.items() if len(runs) >= patience(task)]
 
 
@@ -153,14 +156,17 @@ def tell(task: str) -> None:
 
     Two runs that end in the same moment may say it twice.
     """
-    runs = _ended(task)
+    runs = _ended(task, patience(task))
     failures = _failures(runs)
     told = _of(task).exclude(alerted_at=None).first()
     is_down = told is not None and bool(told.problem)
+    fails, works = WORDS.get(task, (f"{task} fails", f"{task} works again"))
     if len(failures) >= patience(task) and not is_down:
-        _say(runs[0], f"{task} fails", f"{_row_of(len(failures))} {runs[0].problem}")
+        times = failed_in_a_row(task)
+        often = f"It failed {times} times in a row. " if times > 1 else ""
+        _say(runs[0], fails, often + runs[0].problem)
     elif runs and not failures and is_down:
-        _say(runs[0], f"{task} works again", runs[0].detail or "It ended without an error.", logging.WARNING)
+        _say(runs[0], works, runs[0].detail or "It ended without an error.", logging.WARNING)
 
 
 def tell_of_all() -> None:
@@ -169,12 +175,9 @@ def tell_of_all() -> None:
         tell(task)
 
 
-def _row_of(failures: int) -> str:
-    return "It failed." if failures == 1 else f"It failed {failures} times in a row."
-
-
 def _say(run: JobRun, subject: str, text: str, level: int = logging.ERROR) -> None:
-    if alerts.send(subject, text, level):
+    address = settings.BASE_URL + reverse("admin:ingest_jobrun_change", args=[run.pk])
+    if alerts.send(subject, f"{text}\n\n{address}", level):
         JobRun.objects.filter(pk=run.pk).update(alerted_at=now())
 
 
@@ -186,7 +189,7 @@ def _of(task: str) -> models.QuerySet[JobRun]:
     return JobRun.objects.filter(task=task).order_by("-pk")
 
 
-def _ended(task: str, most: int = LOOKED_BACK) -> list[JobRun]:
+def _ended(task: str, most: int) -> list[JobRun]:
     """The last MOST, the newest first, without what is running."""
     over = _of(task).filter(models.Q(ended_at__isnull=False) | JobRun.failures())
     return list(over[:most])

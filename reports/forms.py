@@ -10,7 +10,7 @@ from django.http import QueryDict
 
 from ingest import rules
 from ingest.models import Shield, Site
-from ingest.models.sites import LEAST_DAYS, MOST_DAYS
+from ingest.models.sites import LEAST_DAYS, MOST_DAYS, MOST_PROPERTIES, PROPERTY_LENGTH
 
 IDENTITY_COST = {
     Site.Identity.RETURNING: "Visitors are recognised for as long as they keep the id: new, returning and monthly "
@@ -166,8 +166,6 @@ class ParametersForm(WordsForm):
 
 
 # --- How long a site keeps what ---------------------------------------------------------------------------
-
-MOST_PROPERTIES, PROPERTY_LENGTH = 20, 64
 
 
 class PropertiesForm(WordsForm):

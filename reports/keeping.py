@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from ingest.clock import DAY, day_of
 from ingest.models import JobRun, Site
+from ingest.models.sites import MOST_PROPERTIES
 from ingest.retention import cuts
 from ingest.rollups.sets import RELATIVE_ERROR
 from reports import formats, stored
 from reports.asking import TROUBLE
-from reports.forms import MOST_PROPERTIES
 from reports.stored import Reached, Stored
 
 DONE = {  # after a change, by the word in the address

@@ -13,6 +13,7 @@ from django.utils.timezone import now
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 
+MOST_PROPERTIES, PROPERTY_LENGTH = 20, 64
 LEAST_DAYS, MOST_DAYS = 2, 36_500  # what is kept for a day only could be gone before it is counted
 
 
@@ -66,12 +67,12 @@ class Site(models.Model):
         help_text="Query parameters of pages that are kept beside the campaign ones; all others are cut off.",
     )
     property_dimensions = ArrayField(
-        models.CharField(max_length=64),
+        models.CharField(max_length=PROPERTY_LENGTH),
         default=list,
         db_default=[],
         blank=True,
-        size=20,
-        help_text="Properties of events that have a breakdown of their own, at most 20.",
+        size=MOST_PROPERTIES,
+        help_text=f"Properties of events that have a breakdown of their own, at most {MOST_PROPERTIES}.",
     )
     events_days = models.PositiveIntegerField(
         "days of events",

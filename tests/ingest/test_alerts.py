@@ -44,7 +44,7 @@ def test_it_works(server: MailServer) -> None:
 
 
 def test_it_is_a_line_of_the_log_as_well(server: MailServer, caplog: pytest.LogCaptureFixture) -> None:
-    alerts.send("cleanup fails", "The disk is full.")
+    alerts.send("cleanup fails", "The disk\nis full.")
     assert caplog.record_tuples == [("ingest.alerts", logging.ERROR, "cleanup fails: The disk is full.")]
 
 

@@ -204,6 +204,7 @@ def subjects(mailoutbox: list[object]) -> list[str]:
 @pytest.fixture(autouse=True)
 def _by_mail(settings: Settings) -> None:
     settings.ALERT_EMAILS, settings.EMAIL_HOST = ["ops@example.com"], "mail.example.com"
+    settings.BASE_URL = "http://127.0.0.1:8000"
 
 
 def test_three_failures_in_a_row_are_told_once(db: None, mailoutbox: list[object]) -> None:
@@ -211,7 +212,9 @@ def test_three_failures_in_a_row_are_told_once(db: None, mailoutbox: list[object
     assert subjects(mailoutbox) == []
     fail("sweep", times=5)
     assert subjects(mailoutbox) == ["Footfall: sweep fails"]
-    assert mailoutbox[0].body == "It failed 3 times in a row. No broom."  # type: ignore[attr-defined]
+    first = JobRun.objects.exclude(alerted_at=None).get()
+    address = f"http://127.0.0.1:8000/admin/ingest/jobrun/{first.pk}/change/"
+    assert mailoutbox[0].body == f"It failed 3 times in a row. No broom.\n\n{address}"  # type: ignore[attr-defined]
 
 
 def test_that_it_works_again_is_told_once(db: None, mailoutbox: list[object]) -> None:
@@ -232,6 +235,13 @@ def test_what_nobody_was_told_of_is_not_told_to_work_again(db: None, mailoutbox:
 def test_a_cleanup_is_told_at_its_first_failure(db: None, mailoutbox: list[object]) -> None:
     fail("cleanup", times=2)
     assert subjects(mailoutbox) == ["Footfall: cleanup fails"]
+
+
+def test_what_is_behind_is_told_in_words_of_its_own(db: None, mailoutbox: list[object]) -> None:
+    fail("check_freshness")
+    succeed("check_freshness")
+    assert subjects(mailoutbox) == ["Footfall: something is behind", "Footfall: nothing is behind any more"]
+    assert mailoutbox[0].body.startswith("No broom.\n")  # type: ignore[attr-defined]
 
 
 def test_an_interrupted_run_is_one_of_those_that_count(db: None, mailoutbox: list[object]) -> None:
