@@ -4,11 +4,16 @@ Starts a product of its own in a folder that it removes, breaks it at random mom
 of every kind the runs, events answered, lost, stored twice, and the slowest drain. Every promise that was not kept
 is printed with the seed that shows it again. `--outage-minutes 15` takes PostgreSQL away for that long at 500
 events a second instead.
+
+`--agreement 5000` runs so many generated histories of `tests/test_agreement.py` in its place, 200 with each seed from
+`--seed` on; a seed that fails shows the same failure again.
 """
 
 import argparse
 import functools
 import logging
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -20,7 +25,11 @@ from tests.crash.promises import Run, broken
 from tests.crash.target import Target
 from tests.product import Product
 
+ROOT = Path(__file__).resolve().parent.parent
 OUTAGE_RATE = 500
+EXAMPLES = 200  # with one seed
+AGREEMENT = "tests/test_agreement.py"
+MOST_SAID = 6_000  # characters of a failure
 KINDS = {**faults.KINDS, "mixed": faults.mixed}
 HEAD = f"{'kind':<18}{'runs':>6}{'answered':>11}{'accepted':>11}{'unclear':>9}{'broken':>8}{'slowest drain':>15}"
 
@@ -62,6 +71,25 @@ def outage(target: Target, minutes: float) -> bool:
     return not sentences
 
 
+def agreement(examples: int, seed: int) -> bool:
+    """Whether the aggregates were the recount of raw rows in all of them. Goes on after a seed that failed."""
+    failed = []
+    for number in range(seed, seed + -(-examples // EXAMPLES)):
+        started = time.monotonic()
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--hypothesis-seed={number}"]
+        run = subprocess.run([*command, AGREEMENT], cwd=ROOT, capture_output=True, text=True, env=_environment())
+        failed += [number] if run.returncode else []
+        said = "" if run.returncode == 0 else f"\n{run.stdout[-MOST_SAID:]}{run.stderr[-MOST_SAID:]}"
+        outcome = "FAILED" if run.returncode else "agreed"
+        print(f"seed {number}: {EXAMPLES} examples {outcome}, {time.monotonic() - started:.0f} s{said}", flush=True)
+    print(f"failed: seeds {failed}" if failed else "all agreed")
+    return not failed
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "AGREEMENT_EXAMPLES": str(EXAMPLES)}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20, help="of each kind (20)")
@@ -70,7 +98,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first run (1)")
     parser.add_argument("--kind", choices=KINDS, nargs="+", default=list(KINDS), help="only these")
     parser.add_argument("--outage-minutes", type=float, help="PostgreSQL away for so long, at 500 events/s")
+    parser.add_argument("--agreement", type=int, metavar="N", help="N generated histories in place of the crashes")
     options = parser.parse_args()
+    if options.agreement:
+        return 0 if agreement(options.agreement, options.seed) else 1
     logging.disable(logging.WARNING)
     with Product(INGEST_TRUSTED_PROXIES="1", HEALTH_TOKEN="soak") as product:  # noqa: S106 (of a throw-away product)
         target = Target(product)

@@ -4,24 +4,28 @@ import logging
 import os
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
 from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from pytest_django import DjangoDbBlocker
 
 from ingest import partitions, writer
 from ingest.event import Event
-from tests.agreement import recount, stored
+from tests.agreement import orders, recount, stored
 from tests.agreement.events import PROPERTIES
 from tests.agreement.places import PLACES, Place
 from tests.agreement.plans import Build, During, Plan, Recompute, Rezone, Step, Write, plans, rough_plans
+from tests.agreement.recount import Tables
 from tests.agreement.world import World
 from tests.ingest.examples import event
 
 EXAMPLES = int(os.environ.get("AGREEMENT_EXAMPLES", "200"))
 ROUGH = EXAMPLES * 3 // 20
+HOURS = Build("hours", timedelta())
 ALLOWED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
@@ -72,12 +76,33 @@ def test_aggregates_are_the_recount_after_runs_that_died(transactional_db: None,
         world.end()
 
 
+@settings(max_examples=20, deadline=None, suppress_health_check=ALLOWED, print_blob=True)
+@given(place=st.sampled_from(PLACES), seed=st.integers(0, 1 << 32), count=st.integers(2, 30))
+def test_any_order_leaves_the_same(db: None, place: Place, seed: int, count: int) -> None:
+    chance = Random(seed)
+    events = orders.history(chance, place, count)
+    with transaction.atomic():
+        sendings = orders.orders(chance, events)
+        found = {name: arrived(place, sending) for name, sending in sendings.items()}
+        transaction.set_rollback(True)
+    for name in found:
+        assert found[name] == found["in order"], name
+
+
+def arrived(place: Place, sending: orders.Sending) -> Tables:
+    """What a site has when all of it has come, and was counted on the way."""
+    half = len(sending) // 2
+    steps: list[Step] = [*map(Write, sending[:half]), HOURS, *map(Write, sending[half:])]
+    world = World(Plan(place, place.midnights[-1] + timedelta(hours=20), steps))
+    world.carry_out()
+    return orders.left(world.site.pk)
+
+
 # --- What was found so ------------------------------------------------------------------------------------
 
 HOWE = Place("Australia/Lord_Howe", date(2026, 10, 3))
 CHANGE = datetime(2026, 10, 3, 15, 30, tzinfo=UTC)  # by half an hour
 LONG_AFTER = CHANGE + timedelta(hours=9)  # the day is not over, and no run looks so far back unless it is told
-HOURS = Build("hours", timedelta())
 
 
 def view(minute: float, **fields: Any) -> Event:
@@ -113,3 +138,22 @@ def test_no_run_goes_on_by_the_clock_of_a_zone_that_was_changed(transactional_db
         assert after(world) == []
     finally:
         world.end()
+
+
+def stored_of(table: str, column: str, *steps: Step) -> list[object]:
+    with transaction.atomic():
+        world = World(Plan(HOWE, LONG_AFTER, list(steps)))
+        world.carry_out()
+        return [row[column] for row in stored.read(table, world.site.pk)]
+
+
+def test_ids_of_clicks_stay_what_they_are_when_sessions_are_joined(db: None) -> None:
+    apart = Write([view(0, query="gclid=1"), view(50)])
+    assert stored_of("ingest_session", "click_ids", apart, Write([view(25)])) == ['{"gclid": "1"}']
+
+
+@pytest.mark.parametrize("users", [("anna", "bert"), ("bert", "anna")])
+def test_of_two_users_of_a_moment_the_same_wins_in_any_order(db: None, users: tuple[str, str]) -> None:
+    steps = [Write([view(0, name="identify", user_id=user)]) for user in users]
+    assert stored_of("ingest_visitor", "user_id", *steps) == ["bert"]
+    assert stored_of("ingest_session", "user_id", *steps) == ["bert"]
