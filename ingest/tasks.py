@@ -126,7 +126,7 @@ def apply_shield(shield_id: int, days: int = shields_past.DAYS) -> None:
 @shared_task
 def backfill_days(site_id: int, days: list[str], run_id: int) -> None:
     """A part of what `manage.py backfill --jobs` hands out."""
-    backfill.part(site_id, [date.fromisoformat(day) for day in days], run_id, datetime.now(UTC))
+    backfill.part(site_id, [date.fromisoformat(day) for day in days], run_id)
 
 
 @shared_task(bind=True)

@@ -206,7 +206,8 @@ class _Work:
 
     def _build(self, day: Day) -> None:
         if day.is_closed(self.now):
-            built = [rebuild.day(self.plan.known, day, self.now)]
+            # Its own moment, not the run's: by it a later run sees what this one has built.
+            built = [rebuild.day(self.plan.known, day, datetime.now(UTC))]
             self.days += 1
         else:
             hours = [hour for hour in day.hours_in(day.start, day.end) if hour.is_closed(self.now)]
@@ -314,7 +315,7 @@ def _built(known: KnownSite, days: list[date], since: datetime) -> list[tuple[da
     return connected().execute(BUILT, (known.id, days, since)).fetchall()
 
 
-def part(site_id: int, days: Iterable[date], run_id: int, now: datetime) -> None:
+def part(site_id: int, days: Iterable[date], run_id: int) -> None:
     """What a worker does with days that it was given. It may be given them twice, or when the run is over."""
     row = JobRun.objects.filter(pk=run_id, ended_at=None).first()
     found = Site.objects.filter(pk=site_id).first()
@@ -324,12 +325,12 @@ def part(site_id: int, days: Iterable[date], run_id: int, now: datetime) -> None
     known = KnownSite.of(found)
     for day in days:
         if not _built(known, [day], row.started_at):
-            _try(known, day_of(known.zone, day), now)
+            _try(known, day_of(known.zone, day))
 
 
-def _try(known: KnownSite, day: Day, now: datetime) -> None:
+def _try(known: KnownSite, day: Day) -> None:
     try:
-        rebuild.day(known, day, now)
+        rebuild.day(known, day, datetime.now(UTC))
     except (rebuild.Busy, rebuild.Final) as error:
         log.info("Not built: %s", error)
     except Exception:

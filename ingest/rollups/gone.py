@@ -4,6 +4,8 @@ from datetime import date
 
 import psycopg
 
+from ingest import partitions
+from ingest.clock import DAY
 from ingest.rollups.buckets import Day
 from ingest.sites import KnownSite
 
@@ -23,8 +25,9 @@ ORDER BY 1
 """
 # Between a history that was imported and today may lie years without anything.
 FILLED = """
-SELECT day FROM unnest(%(days)s::date[], %(starts)s::timestamptz[], %(ends)s::timestamptz[]) AS sought(day, a, b)
-WHERE EXISTS (SELECT FROM ingest_event t WHERE t.site_id = %(site)s AND t.ts >= a AND t.ts < b)
+SELECT day FROM unnest(%(days)s::date[], %(starts)s::timestamptz[], %(ends)s::timestamptz[], %(parts)s::bool[])
+  AS sought(day, a, b, has_part)
+WHERE (has_part AND EXISTS (SELECT FROM ingest_event t WHERE t.site_id = %(site)s AND t.ts >= a AND t.ts < b))
    OR EXISTS (SELECT FROM ingest_session t WHERE t.site_id = %(site)s AND t.started_at >= a AND t.started_at < b)
    OR EXISTS (SELECT FROM ingest_daily_total t WHERE t.site_id = %(site)s AND t.day = sought.day)
    OR EXISTS (SELECT FROM ingest_daily_events t WHERE t.site_id = %(site)s AND t.day = sought.day)
@@ -38,8 +41,11 @@ WHERE EXISTS (SELECT FROM ingest_event t WHERE t.site_id = %(site)s AND t.ts >= 
 
 def filled(conn: psycopg.Connection, known: KnownSite, sought: list[Day]) -> list[Day]:
     """Those of which anything is stored. Of the others there is nothing to build and nothing to check."""
+    # The table of events is asked only where it has a part: each question passes through all of them.
+    parts = {day + shift * DAY for day in partitions.existing(conn) for shift in (-1, 0, 1)}
     spans = {"starts": [day.start for day in sought], "ends": [day.end for day in sought]}
-    given = {"site": known.id, "days": [day.date for day in sought], **spans}
+    dates = [day.date for day in sought]
+    given = {"site": known.id, "days": dates, "parts": [day in parts for day in dates], **spans}
     found = {day for (day,) in conn.execute(FILLED, given).fetchall()}
     return [day for day in sought if day.date in found]
 

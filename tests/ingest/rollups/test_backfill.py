@@ -75,7 +75,7 @@ def interrupted(site: Site, first: date, day: date) -> None:
     """A run from FIRST that ended in the middle, DAY being the last that it built."""
     start = day_start(site.zone, first)
     with jobs.run("backfill", site_id=site.pk, start=start) as job:
-        rebuild.day(KnownSite.of(site), backfill.day_of(site.zone, day), NOW)
+        rebuild.day(KnownSite.of(site), backfill.day_of(site.zone, day), datetime.now(UTC))
     JobRun.objects.filter(pk=job.row.pk).update(ended_at=None)
 
 
@@ -249,6 +249,13 @@ def test_a_run_that_went_on_says_since_when(site: Site) -> None:
     began = run_of(site).started_at
     assert filled(site).since == began
     assert run_of(site).started_at == began
+
+
+def test_what_a_run_built_before_it_was_stopped_is_not_built_again(site: Site) -> None:
+    history(site)
+    with pytest.raises(KeyboardInterrupt):
+        filled(site, watch=stop_after(BEFORE), now=datetime.now(UTC))
+    assert filled(site).days == 1
 
 
 def test_interrupted_twice_it_still_goes_on(site: Site) -> None:
