@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ingest import jobs
 from ingest.clock import DAY, day_holding, day_start
-from ingest.models import JobRun, Site
+from ingest.models import JobRun, RollupState, Site
 from ingest.rollups import gone, rebuild, state
 from ingest.rollups.buckets import Day, day_of, days_in, today
 from ingest.sites import KnownSite
@@ -217,14 +217,23 @@ class _Work:
 
     def build_busy(self, days: list[Day]) -> None:
         until = time.monotonic() + BUSY_SECONDS
-        while days and time.monotonic() < until:
+        while days and time.monotonic() < until and not self._is_rezoned():
             time.sleep(PAUSE_SECONDS)
             days = [day for day in days if not self.build(day)]
+        why = (
+            "the site's days are those of another zone now, run this again"
+            if self._is_rezoned()
+            else f"somebody else has been building it for {BUSY_SECONDS // 60} minutes"
+        )
         for day in days:
-            self.fail(day, f"somebody else has been building it for {BUSY_SECONDS // 60} minutes")
+            self.fail(day, why)
+
+    def _is_rezoned(self) -> bool:
+        zone = self.plan.known.zone.key
+        return RollupState.objects.filter(site_id=self.plan.known.id).exclude(zone=zone).exists()
 
     def fail(self, day: Day, why: str) -> None:
-        self.failed.append(f"{day.date} could not be built: {why}.")
+        self.failed.append(f"{day.date} could not be built: {why.removesuffix('.')}.")
         self.came(day.date, 0, 0)
 
     def came(self, day: date | None, events: int, rows: int, *, days: int = 1) -> None:

@@ -1,5 +1,6 @@
 """Makes what a check has found wrong agree again: sessions with their events first, then aggregates with both."""
 
+import logging
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from ingest.rollups.check_day import Checked
 from ingest.sites import KnownSite
 from ingest.writer import connected
 
+log = logging.getLogger(__name__)
 TASK = "repair"
 KEPT_FROM = "SELECT max(ends_at) FROM ingest_daily_total WHERE site_id = %s AND day = ANY(%s::date[])"
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
@@ -45,7 +47,10 @@ def _kept_from(known: KnownSite, lost: list[date]) -> datetime:
 
 def _clear_ahead(known: KnownSite, day: Day, now: datetime) -> None:
     """Rows of a day that is not over: it has none as a whole, and none of hours to come."""
-    over = max(edge for edge in day.edges if edge <= now)
-    with rebuild.building(known.id, day.date) as conn:
-        rows.clear_day(conn, known.id, day.date)
-        rows.clear_hours(conn, known.id, over, day.end)
+    over = max((edge for edge in day.edges if edge <= now), default=day.start)
+    try:
+        with rebuild.building(known.id, day.date) as conn:
+            rows.clear_day(conn, known.id, day.date)
+            rows.clear_hours(conn, known.id, over, day.end)
+    except rebuild.Busy as busy:
+        log.info("Not cleared, and found again by the next check: %s", busy)

@@ -21,7 +21,7 @@ from django.core.management import CommandError, call_command
 from ingest import jobs, tasks
 from ingest.clock import DAY, HOUR, day_start
 from ingest.management.commands import backfill as command_module
-from ingest.models import JobRun, Site
+from ingest.models import JobRun, RollupState, Site
 from ingest.rollups import backfill, drain, rebuild
 from ingest.rollups.backfill import Filled, Moved, Spread
 from ingest.sites import KnownSite
@@ -204,7 +204,7 @@ def test_a_day_that_stays_in_other_hands_is_told(committed: Site, monkeypatch: p
     history(committed)
     monkeypatch.setattr(backfill, "BUSY_SECONDS", 0)
     with psycopg.connect(database_url()) as conn:
-        conn.execute(rebuild.LOCK, (committed.pk << rebuild.DAY_BITS | BEFORE.toordinal(),))
+        conn.execute(rebuild.LOCK, (rebuild.lock_of(committed.pk, BEFORE),))
         done = filled(committed)
     assert done.days == 2
     assert done.failed == (f"{BEFORE} could not be built: somebody else has been building it for 0 minutes.",)
@@ -218,8 +218,16 @@ def test_a_day_that_fails_keeps_no_other_from_being_built(site: Site) -> None:
     done = filled(site)
     assert done.days == 2
     assert done.failed == (
-        f"{YESTERDAY} could not be built: visitor number 5000000000: a site has at most 4,294,967,295 visitors..",
+        f"{YESTERDAY} could not be built: visitor number 5000000000: a site has at most 4,294,967,295 visitors.",
     )
+
+
+def test_days_that_are_those_of_another_zone_meanwhile_are_told(site: Site) -> None:
+    history(site)
+    plan = backfill.plan(KnownSite.of(site), FIRST, FIRST, NOW)
+    RollupState.objects.update(zone="Asia/Kathmandu")
+    [failed] = backfill.run(plan, NOW).failed
+    assert failed == f"{FIRST} could not be built: the site's days are those of another zone now, run this again."
 
 
 # --- Going on ---------------------------------------------------------------------------------------------
