@@ -8,7 +8,8 @@ A day that goes is detached concurrently, which takes two transactions: between 
 it is `detached`. Whoever needs such a day again takes it back with its rows.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import LiteralString
 
@@ -17,7 +18,7 @@ from psycopg import sql
 
 PARENT = "ingest_event"
 LOCK_TIMEOUT = "2s"
-DETACH_TIMEOUT = "30s"  # of the detaching process alone: nobody waits behind it
+PATIENCE = "30s"  # of detaching and indexing, which wait for others' transactions: nobody waits behind them
 # One number for every change to the set of partitions, so that two processes never make the same day at once.
 LOCK_ID = 0x666F6F74
 
@@ -133,33 +134,42 @@ ATTACH = (
 def index(conn: psycopg.Connection, day: date) -> bool:
     """Builds the index on the properties of a day into which few events come now; writers go on meanwhile.
 
-    Returns whether it was missing. What an interrupted run left is built anew. CONN must be in autocommit mode.
+    Returns whether it was missing. What an interrupted run left is built anew. CONN must be in autocommit mode. Raises
+    psycopg.errors.LockNotAvailable after `PATIENCE`.
     """
     name = f"{name_of(day)}_properties"
     found = conn.execute(INDEXES, (name,)).fetchone()
     if found and found[0]:
         return False
     names = _names(day)
-    if found:
-        _run(conn, ("DROP INDEX CONCURRENTLY {properties}",), names)
-    _run(conn, ("CREATE INDEX CONCURRENTLY {properties} ON {table} USING gin (properties jsonb_path_ops)",), names)
+    with _patient(conn):
+        if found:
+            _run(conn, ("DROP INDEX CONCURRENTLY {properties}",), names)
+        _run(conn, ("CREATE INDEX CONCURRENTLY {properties} ON {table} USING gin (properties jsonb_path_ops)",), names)
     return True
+
+
+@contextmanager
+def _patient(conn: psycopg.Connection) -> Iterator[None]:
+    conn.execute(f"SET lock_timeout = '{PATIENCE}'")
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            conn.execute("RESET lock_timeout")
 
 
 def detach(conn: psycopg.Connection, day: date) -> None:
     """Takes the day out of the table; its rows stay in its own. It waits for who reads it, and nobody for this.
 
-    CONN must be in autocommit mode. Raises psycopg.errors.LockNotAvailable after `DETACH_TIMEOUT`: the next attempt
-    goes on from there.
+    CONN must be in autocommit mode. Raises psycopg.errors.LockNotAvailable after `PATIENCE`: the next attempt goes on
+    from there.
     """
     names = _names(day)
-    conn.execute(f"SET lock_timeout = '{DETACH_TIMEOUT}'")
-    try:
+    with _patient(conn):
         if day in existing(conn):
             _run(conn, ("ALTER TABLE {parent} DETACH PARTITION {table} CONCURRENTLY",), names)
         _let_go(conn, day, names)
-    finally:
-        conn.execute("RESET lock_timeout")
 
 
 def _let_go(conn: psycopg.Connection, day: date, names: dict[str, sql.Composable]) -> None:

@@ -6,6 +6,7 @@ import psycopg
 import pytest
 from django.db import connection
 
+from ingest import writer
 from ingest.alone import CLASS, Taken, alone
 from ingest.models import Site
 
@@ -39,6 +40,15 @@ def test_work_that_fails_lets_go(db: None) -> None:
         raise ValueError("no broom")
     with alone("sweep"):
         pass
+
+
+def test_nothing_that_is_done_beside_it_waits_for_it(committed: Site) -> None:
+    """An index that is built concurrently waits for every snapshot."""
+    conn = writer.connected()
+    with alone("sweep"):
+        conn.execute("SET lock_timeout = '2s'")
+        conn.execute("CREATE INDEX CONCURRENTLY sweeping ON ingest_salt (value)")
+    conn.execute("RESET lock_timeout; DROP INDEX sweeping")
 
 
 def test_another_thread_is_turned_away_too(committed: Site) -> None:
