@@ -17,7 +17,6 @@ from ingest.jobs import Job
 from ingest.models import Site
 from ingest.retention import archive, closing, cuts, events, expiry, seal
 from ingest.retention.cuts import Cuts, midnight
-from ingest.rollups.buckets import day_of
 from ingest.sites import KnownSite
 from ingest.writer import connected
 
@@ -139,12 +138,13 @@ def _noted(run: _Run, what: str) -> Iterator[None]:
 
 def _close(run: _Run, site: Site, held: list[date]) -> None:
     known, cut = KnownSite.of(site), cuts.of(site, run.now)
+    _take_aggregates(run, site, expiry.old_hours(cut.hours, cut.breakdowns))
     due = closing.due(known, cut.events, [day for day in held if midnight(day) < cut.events])
     if run.is_dry:
         sealed = [day for day in due if day.start < cut.sessions and not seal.waits(site, day.date, run.now)]
         run.note(closed=len(due), sealed=len(sealed))
         return
-    closed = closing.close(known, due, run.now)
+    closed = closing.close(known, due, run.now, cut.hours)
     run.note(closed=closed.days, failed=closed.failed)
     if due:
         log.info("Site %d: closed %d days from %s.", site.pk, closed.days, due[0].date)
@@ -176,8 +176,10 @@ def _drop(run: _Run, day: date) -> None:
 
 def _delete_rows(run: _Run, day: date, found: events.Present) -> None:
     chosen = {site.pk for site in run.sites}
-    run.note(failed=[f"Site {site_id}, {day}: has hours that are not counted yet." for site_id in found.waiting])
-    going = [site_id for site_id in found.going if run.is_whole or site_id in chosen]
+    waiting, going = (
+        [site_id for site_id in ids if run.is_whole or site_id in chosen] for ids in (found.waiting, found.going)
+    )
+    run.note(failed=[f"Site {site_id}, {day}: has hours that are not counted yet." for site_id in waiting])
     if going:
         archive.write(run.conn, day, going)
     for site_id in going:
@@ -201,7 +203,8 @@ def _foresee_day(run: _Run, day: date) -> None:
 def _expire(run: _Run, site: Site) -> None:
     cut = cuts.of(site, run.now)
     _take_sessions(run, site, _seal(run, site, cut))
-    _take_aggregates(run, site, cut)
+    if cut.aggregates is not None:
+        _take_aggregates(run, site, expiry.old_days(cut.aggregates))
 
 
 def _seal(run: _Run, site: Site, cut: Cuts) -> datetime:
@@ -210,7 +213,7 @@ def _seal(run: _Run, site: Site, cut: Cuts) -> datetime:
     if run.is_dry:
         run.note(sealed=len(due.days))
         return due.until
-    sealed = seal.seal(KnownSite.of(site), due.days, run.now)
+    sealed = seal.seal(KnownSite.of(site), due.days, run.now, cut.aggregates)
     run.note(sealed=sealed.days, failed=sealed.failed)
     return seal.first_unsealed(site, cut.sessions)
 
@@ -223,24 +226,13 @@ def _take_sessions(run: _Run, site: Site, until: datetime) -> None:
         run.note(**gone._asdict())
 
 
-def _take_aggregates(run: _Run, site: Site, cut: Cuts) -> None:
-    for old in _old_aggregates(site, cut):
+def _take_aggregates(run: _Run, site: Site, old: list[expiry.Old]) -> None:
+    for one in old:
         if run.is_dry:
-            run.note(aggregates=expiry.count(run.conn, site.pk, old))
+            run.note(aggregates=expiry.count(run.conn, site.pk, one))
             continue
-        for taken in expiry.delete(run.conn, site.pk, old):
+        for taken in expiry.delete(run.conn, site.pk, one):
             run.note(aggregates=taken)
-
-
-def _old_aggregates(site: Site, cut: Cuts) -> list[expiry.Old]:
-    if cut.aggregates is None:
-        return expiry.old_hours(cut.hours, cut.breakdowns)
-    # One cut by hour for each table: a row that lies before both is counted once.
-    start = day_of(site.zone, cut.aggregates).start
-    return [
-        *expiry.old_hours(max(cut.hours, start), cut.breakdowns),
-        *expiry.old_days(cut.aggregates),
-    ]
 
 
 # --- Days that are over are indexed -----------------------------------------------------------------------

@@ -10,7 +10,7 @@ from psycopg.pq import TransactionStatus
 
 from ingest.clock import DAY, HOUR
 from ingest.retention.cuts import midnight
-from ingest.rollups import rebuild, state
+from ingest.rollups import rebuild, rows, state
 from ingest.rollups.buckets import Day, day_of, days_in
 from ingest.sites import KnownSite
 from ingest.writer import connected
@@ -53,8 +53,10 @@ def of_utc_day(known: KnownSite, day: date) -> list[Day]:
     return days_in(known.zone, midnight(day), midnight(day + DAY))
 
 
-def close(known: KnownSite, days: list[Day], now: datetime) -> Closed:
+def close(known: KnownSite, days: list[Day], now: datetime, hours: datetime) -> Closed:
     """Counts each and makes it final, in one transaction a day. One that fails keeps no other from it.
+
+    Rows by hour are kept from HOURS on.
 
     Raises what ends the connection.
     """
@@ -62,7 +64,7 @@ def close(known: KnownSite, days: list[Day], now: datetime) -> Closed:
     done, failed = 0, []
     for day in days:
         try:
-            _close(known, day, now)
+            _close(known, day, now, hours)
             done += 1
         except rebuild.Final:
             log.info("Site %d, %s: another run has closed it.", known.id, day.date)
@@ -76,25 +78,25 @@ def close(known: KnownSite, days: list[Day], now: datetime) -> Closed:
     return Closed(done, failed)
 
 
-def _close(known: KnownSite, day: Day, now: datetime) -> None:
+def _close(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
     if is_lost(known, day):
         log.warning("Site %d, %s: has no raw rows any more; its figures stay as they are.", known.id, day.date)
         connected().execute(KEEP_AS_IT_IS, (known.id, day.date))
     else:
-        _count_surely(known, day, now)
+        _count_surely(known, day, now, hours)
 
 
-def _count_surely(known: KnownSite, day: Day, now: datetime) -> None:
+def _count_surely(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
     for attempt in range(1, rebuild.ATTEMPTS + 1):
         try:
-            _count(known, day, now)
+            _count(known, day, now, hours)
             break
         except rebuild.REPLACED:
             if attempt == rebuild.ATTEMPTS:
                 raise
 
 
-def _count(known: KnownSite, day: Day, now: datetime) -> None:
+def _count(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
     conn = connected()
     is_outermost = conn.info.transaction_status == TransactionStatus.IDLE
     with conn.transaction():
@@ -102,6 +104,8 @@ def _count(known: KnownSite, day: Day, now: datetime) -> None:
             conn.execute(rebuild.SNAPSHOT)
         conn.execute(HOLD_IMPORTS, (known.id,))
         rebuild.day(known, day, now, is_last=True)
+        if day.end <= hours:
+            rows.clear_hours(conn, known.id, day.start, day.end)
 
 
 def is_lost(known: KnownSite, day: Day) -> bool:
@@ -110,8 +114,8 @@ def is_lost(known: KnownSite, day: Day) -> bool:
     What a rule or an erasure takes away leaves marks, and after they are drained no row of the day.
     """
     span = {"start": day.start, "end": day.end, "before": day.start - HOUR}
-    row = connected().execute(IS_LOST, {"site": known.id, "day": day.date, **span}).fetchone()
-    return bool(row and row[0])
+    [lost] = connected().execute(IS_LOST, {"site": known.id, "day": day.date, **span}).fetchone() or [False]
+    return bool(lost)
 
 
 def is_closed(conn: psycopg.Connection, known: KnownSite, day: date) -> bool:

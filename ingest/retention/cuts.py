@@ -30,12 +30,13 @@ class Cuts(NamedTuple):
 def of(site: Site, now: datetime) -> Cuts:
     here = today(site.zone, now)
     limit = site.aggregates_days
+    aggregates = None if limit is None else today(site.zone, midnight_before(now, limit))
     return Cuts(
         events=midnight_before(now, site.events_days),
         sessions=midnight_before(now, max(site.sessions_days, site.events_days)),
-        hours=day_of(site.zone, here - HOURLY_DAYS * DAY).start,
+        hours=day_of(site.zone, max(here - HOURLY_DAYS * DAY, aggregates or date.min)).start,
         breakdowns=day_of(site.zone, here - BREAKDOWN_DAYS * DAY).start,
-        aggregates=None if limit is None else today(site.zone, midnight_before(now, limit)),
+        aggregates=aggregates,
     )
 
 

@@ -124,14 +124,14 @@ def _is_settling(site: Site, span: Span, now: datetime) -> bool:
     return not has_sealed
 
 
-def seal(known: KnownSite, days: list[date], now: datetime) -> closing.Closed:
+def seal(known: KnownSite, days: list[date], now: datetime, since: date | None = None) -> closing.Closed:
     """First the spans that lose a day, each in a transaction of its own, then the days, each in one of its own.
 
     Raises what ends the connection. One that fails keeps no other from it, but a day whose span could not be counted
-    keeps its sets until the next run.
+    keeps its sets until the next run. Spans that lie before SINCE are not counted: their aggregates go, too.
     """
     failed: dict[Span, str] = {}
-    for span in dict.fromkeys(span for day in days for span in spans_of(day)):
+    for span in dict.fromkeys(span for day in days for span in spans_of(day) if since is None or span.last >= since):
         try:
             _count(known, span, now)
         except Exception as error:

@@ -12,7 +12,7 @@ from ingest.models import DailyTotal, DirtyHour, Site
 from ingest.retention import closing
 from ingest.retention.cuts import midnight
 from ingest.rollups import rebuild
-from ingest.rollups.buckets import day_of
+from ingest.rollups.buckets import Day, day_of
 from ingest.sites import KnownSite
 from tests.conftest import rows
 from tests.ingest.examples import batch
@@ -27,12 +27,12 @@ def known(site: Site) -> KnownSite:
     return KnownSite.of(Site.objects.get(pk=site.pk))
 
 
-def dates(found: list) -> list[date]:  # type: ignore[type-arg]
+def dates(found: list[Day]) -> list[date]:
     return [day.date for day in found]
 
 
 def close(site: Site, cut: datetime = CUT, held: tuple[date, ...] = ()) -> closing.Closed:
-    return closing.close(known(site), closing.due(known(site), cut, held), LATER)
+    return closing.close(known(site), closing.due(known(site), cut, held), LATER, CUT)
 
 
 def test_it_works(old: Site) -> None:

@@ -58,3 +58,9 @@ def test_days_that_are_closed_ended_before_the_writer_stops_taking_their_events(
     cut = cuts.of(one, now).events
     last = days_in(one.zone, cut - timedelta(microseconds=1), cut)[-1]
     assert last.end <= now - days * DAY - timedelta(minutes=59)
+
+
+def test_hours_are_kept_no_longer_than_days() -> None:
+    found = cuts.of(site(events_days=5, sessions_days=5, aggregates_days=30), NIGHT)
+    assert found.hours == datetime(2026, 10, 21, tzinfo=UTC)
+    assert found.aggregates == found.hours.date()

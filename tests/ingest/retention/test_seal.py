@@ -1,6 +1,5 @@
 """Sets of visitors become counts and sketches; weeks, months and years are counted exactly before."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -32,7 +31,7 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def large(old: Site, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def large(old: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Sets of three or more are large enough for a sketch."""
     monkeypatch.setattr(sets, "FEWEST", 3)
     return old
