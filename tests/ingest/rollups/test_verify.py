@@ -20,7 +20,7 @@ from ingest.clock import DAY, HOUR
 from ingest.event import Event
 from ingest.management.commands import verify as command_module
 from ingest.models import JobRun, Shield, Site
-from ingest.rollups import backfill, drain, mend_sessions, recount, sets, verify
+from ingest.rollups import backfill, drain, mend_sessions, raw, recount, sets, verify
 from ingest.rollups.verify import Report
 from ingest.sites import KnownSite
 from tests.conftest import no_postgres, rows
@@ -215,6 +215,13 @@ def test_hours_to_come_have_no_rows(built: Site) -> None:
     )
     assert {one[3:] for one in differences(built)} == {("row", "1", "0"), ("row", "0", "1")}
     repaired(built)
+
+
+def test_a_fault_of_the_recount_is_found(built: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Aggregates that are counted wrongly agree with themselves, but not with plain SQL."""
+    monkeypatch.setattr(raw, "ENGAGED_MS", 1_000_000)
+    run_backfill(built)
+    assert {one[3] for one in differences(built) if one[0] == "daily_total"} == {"engaged_sessions"}
 
 
 # --- Events and sessions that were changed by hand --------------------------------------------------------
