@@ -8,6 +8,7 @@ somebody else's is told from a whole one. Importing this needs pyarrow.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +41,8 @@ NAMES = tuple(SCHEMA.names)
 FORMAT = "footfall events 1"
 GROUP = 20_000  # rows that are held at a time
 PARTIAL = ".partial"
+# What a byte that is wrong may lead to, in the library and behind it.
+BROKEN = (pa.ArrowException, OSError, ValueError, KeyError, IndexError, ArithmeticError)
 
 # A group's columns in the order of NAMES: times as microseconds since 1970, UUIDs as 16 bytes, the rest as they are.
 Columns = list[list[Any]]
@@ -68,7 +71,7 @@ def _written(path: Path, day: date, groups: Iterable[Columns]) -> Said:
     digest, rows = hashlib.blake2b(digest_size=16), 0
     # Events are about people: the file is its owner's alone.
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        with parquet.ParquetWriter(file, SCHEMA, compression="zstd") as writer:
+        with parquet.ParquetWriter(file, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
             for columns in groups:
                 writer.write_table(_table(columns))
                 digest.update(repr(columns).encode())
@@ -94,7 +97,7 @@ def sync(folder: Path) -> None:
 
 def said(path: Path) -> Said:
     """Raises Unusable, OSError."""
-    with _opened(path) as file:
+    with _opened(path) as file, _sound(path):
         return _said(path, file)
 
 
@@ -114,11 +117,10 @@ def groups(path: Path) -> Iterator[Columns]:
     """Raises Unusable, OSError."""
     with _opened(path) as file:
         for number in range(file.num_row_groups):
-            try:
-                table = file.read_row_group(number, columns=list(NAMES))
-            except (pa.ArrowException, OSError) as error:
-                raise Unusable(f"{path}: is damaged: {_first_line(error)}. Restore it from a copy.") from error
-            yield [_plain(table.column(name)) for name in NAMES]
+            table = _group(path, file, number, NAMES)
+            with _sound(path):
+                columns = [_plain(table.column(name)) for name in NAMES]
+            yield columns
 
 
 def holds(path: Path, site_id: int, visitor_ids: list[int], user_id: str | None = None) -> int:
@@ -126,7 +128,7 @@ def holds(path: Path, site_id: int, visitor_ids: list[int], user_id: str | None 
     found = 0
     with _opened(path) as file:
         for number in range(file.num_row_groups):
-            table = file.read_row_group(number, columns=["site_id", "visitor_id", "user_id"])
+            table = _group(path, file, number, ("site_id", "visitor_id", "user_id"))
             theirs = pc.is_in(table["visitor_id"], pa.array(visitor_ids, pa.int64()))
             if user_id is not None:
                 theirs = pc.or_(theirs, pc.fill_null(pc.equal(table["user_id"], user_id), False))
@@ -149,11 +151,23 @@ def without(path: Path, site_id: int, visitor_ids: set[int], user_id: str | None
             yield [[column[place] for place in kept] for column in columns]
 
 
-def _opened(path: Path) -> parquet.ParquetFile:
+def _group(path: Path, file: parquet.ParquetFile, number: int, names: tuple[str, ...]) -> pa.Table:
+    with _sound(path):
+        return file.read_row_group(number, columns=list(names))
+
+
+@contextmanager
+def _sound(path: Path) -> Iterator[None]:
     try:
-        return parquet.ParquetFile(path)
-    except pa.ArrowException as error:
-        raise Unusable(f"{path}: is no whole Parquet file: {_first_line(error)}.") from error
+        yield
+    except BROKEN as error:
+        raise Unusable(f"{path}: is damaged, or no Parquet: {_first_line(error)}. Restore it from a copy.") from error
+
+
+def _opened(path: Path) -> parquet.ParquetFile:
+    path.stat()  # says better what is wrong with a name
+    with _sound(path):
+        return parquet.ParquetFile(path, page_checksum_verification=True)
 
 
 def _said(path: Path, file: parquet.ParquetFile) -> Said:
@@ -166,7 +180,7 @@ def _said(path: Path, file: parquet.ParquetFile) -> Said:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0].rstrip(".")
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _table(columns: Columns) -> pa.Table:
