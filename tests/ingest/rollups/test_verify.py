@@ -329,6 +329,17 @@ def test_sessions_that_outlived_their_events_are_left_alone(built: Site) -> None
     assert rows("SELECT * FROM ingest_session WHERE seen_from < %s ORDER BY id", MIDNIGHT - DAY) == before
 
 
+def test_a_session_that_outlived_its_first_events_is_told_and_not_folded(built: Site) -> None:
+    """It began on the evening of a day whose events are gone, and went on after midnight."""
+    change("UPDATE ingest_daily_total SET is_final = true WHERE day = %s", BEFORE)
+    change("DELETE FROM ingest_event WHERE ts < %s", MIDNIGHT - DAY)
+    evening = (MIDNIGHT - DAY - HOUR, MIDNIGHT - DAY)
+    change("UPDATE ingest_session SET seen_until = seen_from WHERE seen_from > %s AND seen_from < %s", *evening)
+    [difference] = told(built, "--repair")["first_differences"]
+    assert difference["figure"] == "events outside their session"
+    assert rows("SELECT page_views FROM ingest_session WHERE seen_from > %s AND seen_from < %s", *evening) == [(3,)]
+
+
 def test_folding_is_begun_again_when_somebody_was_quicker(built: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     change("UPDATE ingest_session SET page_views = 9")
     real, failures = mend_sessions.removal.mend_visitors, iter([psycopg.errors.DeadlockDetected()])
