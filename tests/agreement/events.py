@@ -47,25 +47,28 @@ ORIGINS: tuple[dict[str, Any], ...] = (
     {"referrer": "https://spam.example/", "context": NOWHERE},
     {"hostname": "shop.example.com", "query": "ref=fb", "context": Context(country="AT", city="Wien")},
 )
+# Sessions with and without a name, several at once, and one that two visitors share.
+ANYBODY = st.sampled_from([(1, None), (1, None), (2, None), (1, 11), (2, 21), (2, 22), (3, 31), (1, 31)])
 MICRO = 1e-6
 # Before, at and after an edge; the one of them is nearer than a microsecond.
 OFFSETS = (0, 0, -MICRO, -2e-7, MICRO, -1, -600, -1500, 600, 1500, 3000)
 GAPS = (0, 0, MICRO, 20, 600, 1200, 1799, 1800, 1801, 4200)
 
 
-def moments(place: Place) -> st.SearchStrategy[datetime]:
-    """Mostly where a bucket ends that seldom does."""
+def moments(place: Place, day: int) -> st.SearchStrategy[datetime]:
+    """Mostly early in one day, so that what happens there meets, and where a bucket ends that seldom does."""
+    first, *early = [hour.start for hour in place.hours_of(day)[:4]]
     edges = [hour.start for hour in place.hours]
-    return st.sampled_from([*place.midnights * 3, *place.changes * 6, *edges[:: len(edges) // 12]])
+    return st.sampled_from([*[first] * 6, *early * 4, *place.changes * 4, *edges[:: len(edges) // 6]])
 
 
 @st.composite
-def walks(draw: st.DrawFn, place: Place, visitors: st.SearchStrategy[tuple[int, int | None]]) -> list[Event]:
+def walks(draw: st.DrawFn, place: Place, day: int) -> list[Event]:
     """A visitor's events one after the other, in a session named once, or never. Without ids."""
-    (visitor, session), steps = draw(visitors), draw(STEPS)
+    (visitor, session), steps = draw(ANYBODY), draw(STEPS)
     # Any of the events may be the one at the edge, so that sessions lie across it.
     before = sum(gap for _, _, gap in steps[: draw(st.integers(0, len(steps) - 1))])
-    at = draw(moments(place)).timestamp() + draw(st.sampled_from(OFFSETS)) - before
+    at = draw(moments(place, day)).timestamp() + draw(st.sampled_from(OFFSETS)) - before
     walk = []
     for what, origin, gap in steps:
         walk.append(Event(UUID(int=0), ts=at, visitor_id=visitor, session_id=session, **{**origin, **what}))
@@ -79,16 +82,10 @@ STEPS = st.lists(
 
 
 @st.composite
-def histories(
-    draw: st.DrawFn, place: Place, visitors: st.SearchStrategy[tuple[int, int | None]], most: int = 6
-) -> list[Event]:
+def histories(draw: st.DrawFn, place: Place, day: int) -> list[Event]:
     """All events of a site, in no order; ids break ties of time, so they are in another order than the times."""
-    found = [event for walk in draw(st.lists(walks(place, visitors), min_size=1, max_size=most)) for event in walk]
+    found = [event for walk in draw(st.lists(walks(place, day), min_size=1, max_size=6)) for event in walk]
     ids = draw(st.permutations(range(1, len(found) + 1)))
     for event, number in zip(found, ids, strict=True):
         event.id = UUID(int=number << 64)
     return found
-
-
-# Sessions with and without a name, several at once, and one that two visitors share.
-ANYBODY = st.sampled_from([(1, None), (2, None), (1, 11), (2, 21), (2, 22), (3, 31), (1, 31), (4, None), (4, 41)])

@@ -28,6 +28,11 @@ class Place(NamedTuple):
     def hours(self) -> list[Span]:
         return [hour for day in hours(self.zone, self.first, self.last).values() for hour in day]
 
+    def hours_of(self, day: int) -> list[Span]:
+        """Of the so-manieth day; where one was left out, of the one before."""
+        days = list(hours(self.zone, self.first, self.last).values())
+        return days[min(day, len(days) - 1)]
+
     @property
     def midnights(self) -> list[datetime]:
         return [day[0].start for day in hours(self.zone, self.first, self.last).values()]
@@ -70,6 +75,6 @@ PLACES = (
     Place("America/St_Johns", date(2026, 10, 31)),
     Place("America/St_Johns", date(2010, 11, 6)),  # clocks were set a minute past midnight
     Place("America/Havana", date(2026, 10, 31)),  # two midnights
-    Place("Pacific/Apia", date(2011, 12, 28)),  # 30 December 2011 never was
+    Place("Pacific/Apia", date(2011, 12, 29)),  # 30 December 2011 never was
 )
 OTHERS = ("UTC", "Asia/Kathmandu", "Europe/Berlin", "Australia/Lord_Howe", "America/New_York")

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ingest.event import Event
 from ingest.models import Shield
-from tests.agreement.events import ANYBODY, histories, moments
-from tests.agreement.places import OTHERS, PLACES, Place
+from tests.agreement.events import histories
+from tests.agreement.places import DAYS, OTHERS, PLACES, Place
 
 Drain = Literal["hours", "closed_days"]
 Of = Literal["process", "connection"]
@@ -84,7 +84,7 @@ class Plan:
     steps: list[Step]
 
 
-LATER = st.sampled_from([timedelta(minutes=minutes) for minutes in (0, 1, 5, 40, 60, 61, 180, 600, 1440)])
+LATER = st.sampled_from([timedelta(minutes=minutes) for minutes in (0, 0, 1, 5, 40, 61, 180, 1440)])
 DRAINS: st.SearchStrategy[Drain] = st.sampled_from(["hours", "hours", "closed_days"])
 BUILDS = st.builds(Build, DRAINS, LATER)
 STATEMENTS = st.integers(1, 70)
@@ -118,20 +118,21 @@ def rough_plans(draw: st.DrawFn) -> Plan:
 def _plans(draw: st.DrawFn, between: st.SearchStrategy[Step], *, is_rough: bool = False) -> Plan:
     place = draw(st.sampled_from(PLACES))
     steps: list[Step] = []
-    for write in draw(batches(place)):
-        if is_rough:
+    day = draw(st.integers(0, DAYS - 1))
+    for write in draw(batches(place, day)):
+        if is_rough and draw(st.booleans()):
             meanwhile = st.one_of(BUILDS.map(lambda one: (one,)), REZONED, st.just((write,)))
             steps.append(During(draw(DRAINS), draw(LATER), draw(STATEMENTS), draw(meanwhile)))
         steps += [write, *draw(st.lists(between, max_size=2))]
     if not place.is_recent:
         steps = [step for step in steps if not isinstance(step, Hide)]
-    return Plan(place, draw(moments(place)) + draw(LATER), steps)
+    return Plan(place, place.hours_of(day)[0].start + timedelta(hours=draw(st.integers(3, 20)), minutes=5), steps)
 
 
 @st.composite
-def batches(draw: st.DrawFn, place: Place) -> list[Write]:
+def batches(draw: st.DrawFn, place: Place, day: int) -> list[Write]:
     """The events in any order, cut anywhere; each batch may bring again what came before."""
-    events = draw(st.permutations(draw(histories(place, ANYBODY))))
+    events = draw(st.permutations(draw(histories(place, day))))
     ends = sorted({*draw(st.lists(st.integers(1, len(events)), max_size=4)), len(events)})
     writes = []
     for start, end in zip([0, *ends], ends, strict=False):
