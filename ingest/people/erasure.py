@@ -45,11 +45,12 @@ DELETE FROM ingest_visitor v WHERE v.site_id = %(site)s AND v.id = ANY(%(whole)s
   SELECT FROM ingest_session s WHERE s.site_id = v.site_id AND s.visitor_id = v.id
 )
 """
-# Nothing tells which properties were said of whom.
+# Nothing tells which properties were said of whom. Who else it was may be told only by a session that a later block
+# folds again: until then the visitor is nobody's.
 MEND_SHARED = """
 UPDATE ingest_visitor v SET properties = NULL, properties_at = NULL,
-  user_id = CASE WHEN v.user_id = %(user)s THEN other.user_id ELSE v.user_id END,
-  user_at = CASE WHEN v.user_id = %(user)s THEN other.user_at ELSE v.user_at END
+  user_id = CASE WHEN coalesce(v.user_id, %(user)s) = %(user)s THEN other.user_id ELSE v.user_id END,
+  user_at = CASE WHEN coalesce(v.user_id, %(user)s) = %(user)s THEN other.user_at ELSE v.user_at END
 FROM unnest(%(ids)s::bigint[]) AS sought(id) LEFT JOIN LATERAL (
   SELECT s.user_id, s.user_at FROM ingest_session s
   WHERE s.site_id = %(site)s AND s.visitor_id = sought.id AND s.user_id <> %(user)s

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ingest import queue, withdrawal
+from ingest.clock import DAY
 from ingest.enrich import visitor
 from ingest.event import Event
 from ingest.models import PersonRequest, Site
@@ -135,6 +136,13 @@ def test_a_shared_device_whose_last_word_was_theirs_is_the_others(site: Site, kn
     assert rows("SELECT user_id, user_at FROM ingest_visitor") == [("kim", NOON)]
 
 
+def test_a_shared_device_is_the_others_though_a_later_day_alone_tells(site: Site, known: KnownSite) -> None:
+    later = [at(1440, session_id=2, user_id="kim"), at(1441, session_id=2, user_id="jo")]
+    write([batch(site, at(0, session_id=1, user_id="jo"), *later)])
+    erased(known, by_user("jo"))
+    assert rows("SELECT user_id, user_at FROM ingest_visitor") == [("kim", NOON + DAY)]
+
+
 def test_a_session_in_part_that_has_outlived_events_keeps_its_figures(site: Site, known: KnownSite) -> None:
     write([batch(site, at(0, "/gone"), at(1, "/a", user_id="kim"), at(2, "/b", user_id="jo"))])
     with connection.cursor() as cursor:
@@ -231,7 +239,8 @@ def test_a_run_that_was_killed_is_made_up_for_by_the_next(
     site: Site, known: KnownSite, monkeypatch: pytest.MonkeyPatch, turn: int
 ) -> None:
     theirs = [at(minute, session_id=minute, user_id="jo") for minute in (1, 2, 600)]
-    shared = [at(3, visitor_id=8, session_id=80, user_id="jo"), at(4, visitor_id=8, session_id=81, user_id="kim")]
+    jo: dict[str, Any] = {"user_id": "jo", "user_properties": {"mail": "jo@mail.example"}}
+    shared = [at(3, visitor_id=8, session_id=80, **jo), at(4, visitor_id=8, session_id=81, user_id="kim")]
     write([batch(site, *theirs, *shared)])
     aggregates()
     request = erasure.begin(site.pk, "a test")
@@ -242,6 +251,7 @@ def test_a_run_that_was_killed_is_made_up_for_by_the_next(
             erasure.erase(known, by_user("jo"), request)
         assert PersonRequest.objects.get().done_at is None
     assert erasure.erase(known, by_user("jo"), request) == (1, 4, 4, 0)
+    assert rows("SELECT properties FROM ingest_visitor") == [(None,)]
     assert world() == without(site, shared[1])
 
 
