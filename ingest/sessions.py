@@ -5,7 +5,8 @@ the site's gap (30 minutes) of a visitor's session belongs to it; one that lies 
 them, and a named one takes in what was derived around it. Midnight means nothing. The fold gives the same
 sessions for any order and any batches of the same events: sums, minima and maxima only, and ties of time are
 broken by the event's id. (Not promised where a visitor has several named sessions at once: an event without a
-name goes to the nearest of those known when it comes; nor inside a named session's hole of over two gaps.)
+name goes to the nearest of those known when it comes; nor inside a named session's hole of over two gaps; nor whose
+a session is that several visitors name: it is the one's who came first.)
 """
 
 from collections import defaultdict

@@ -264,6 +264,35 @@ def test_any_order_and_any_batches_fold_alike(
         assert by_session(items, in_parts) == clusters(items)
 
 
+@given(data=st.data(), chance=st.randoms(use_true_random=False), batches=st.integers(1, 5))
+def test_named_sessions_at_once_fold_alike_in_any_order(
+    data: st.DataObject, chance: random.Random, batches: int
+) -> None:
+    items = [item for item in data.draw(events()) if item.event.visitor_id == 1]
+    for item in items:
+        item.event.session_id = data.draw(st.integers(1, 3))
+    in_parts = folded_in_parts(items, chance, batches)
+    assert by_session(items, in_parts) == {
+        frozenset(item.event.id for item in items if item.event.session_id == name)
+        for name in {item.event.session_id for item in items}
+    }
+
+
+def test_the_marked_quarter_is_that_of_the_stored_moment() -> None:
+    late = event(ts=NOON + 3600 - 2e-7)  # no float of that size is nearer to the hour, and no column holds it
+    assert {quarter * QUARTER_SECONDS for _, quarter in fold(late).quarters} == {int(NOON) + 3600}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_pages_at_one_moment_enter_and_exit_alike_in_any_order(order: tuple[int, int]) -> None:
+    both = [event(0, path="/a"), event(0, path="/b")]
+    folding = Fold([], origin_of)
+    for place in order:
+        folding.add([both[place]])
+    [row] = folding.rows.values()
+    assert (row.entry_page, row.exit_page) == ("/a", "/b")
+
+
 @given(events())
 def test_counters_are_the_sums_of_the_events(items: list[Placed]) -> None:
     folding = Fold([], origin_of)
