@@ -10,6 +10,7 @@ The row is the caller's own connection's: inside an open transaction nobody else
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 from django.conf import settings
-from django.db import DatabaseError, models
+from django.db import DatabaseError, connection, models
 from django.urls import reverse
 from django.utils.timezone import now
 
@@ -26,7 +27,7 @@ from ingest.models import JobRun
 from ingest.writer import connected
 
 log = logging.getLogger(__name__)
-SAVE_SECONDS = 1
+SAVE_SECONDS, BEAT_SECONDS = 1, 60
 MOST_ERROR = 2_000  # characters
 ADDED = re.compile(r"(DETAIL|HINT|CONTEXT|QUERY|LINE \d+): ")
 PATIENCE = {"cleanup": 1, "check_freshness": 1}  # failures in a row before somebody is told; three of any other
@@ -81,12 +82,38 @@ def run(
     if not is_quiet:
         job.row.save()
     try:
-        yield job
+        with _alive(job.row):
+            yield job
     except BaseException as error:
         job.error = _told(error)
         _end_after(error, job)
         raise
     _end(job)
+
+
+@contextmanager
+def _alive(row: JobRun) -> Iterator[None]:
+    """A sign of life each minute, over a connection of its own: one statement may take longer than SILENCE."""
+    stopped = threading.Event()
+    heart = threading.Thread(target=_beat, args=(row.pk, stopped), name=f"alive: {row.task}", daemon=True)
+    if row.pk:
+        heart.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        if row.pk:
+            heart.join(SAVE_SECONDS)
+
+
+def _beat(pk: int, stopped: threading.Event) -> None:
+    while not stopped.wait(BEAT_SECONDS):
+        try:
+            JobRun.objects.filter(pk=pk).update(seen_at=now())
+        except DatabaseError as error:
+            log.warning("No sign of life of run %d: %s", pk, _without_values(_told(error)))
+        finally:
+            connection.close()  # this thread's own
 
 
 def failed_in_a_row(task: str) -> int:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import models
 from django.utils.timezone import now
 
-SILENCE = timedelta(minutes=15)  # longer without a sign of life means that the process is gone
+SILENCE = timedelta(minutes=5)  # longer without a sign of life means that the process is gone
 
 
 class JobRun(models.Model):

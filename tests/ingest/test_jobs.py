@@ -1,7 +1,8 @@
 """Runs of tasks: a row each, what becomes of it, and who is told."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -12,6 +13,7 @@ from ingest import jobs
 from ingest.models import JobRun, Site
 from ingest.models.jobs import SILENCE
 from tests.conftest import CLOSED, no_postgres
+from tests.ingest.writers import wait_for
 
 LONG_AGO = timedelta(days=100)
 
@@ -38,6 +40,15 @@ def fail(task: str, times: int = 1) -> None:
 def succeed(task: str) -> None:
     with jobs.run(task) as job:
         job.detail = "Swept."
+
+
+@contextmanager
+def no_table(conn: psycopg.Connection) -> Iterator[None]:
+    conn.execute("ALTER TABLE ingest_jobrun RENAME TO elsewhere")
+    try:
+        yield
+    finally:
+        conn.execute("ALTER TABLE elsewhere RENAME TO ingest_jobrun")
 
 
 def sweep_without_broom(before: Callable[[], object] = lambda: None) -> None:
@@ -192,6 +203,31 @@ def test_a_sign_of_life_keeps_a_long_run_running(db: None, monkeypatch: pytest.M
         assert not JobRun.objects.get().is_running
         job.step(1)
         assert JobRun.objects.get().is_running
+
+
+def test_a_long_statement_is_no_silence(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.02)
+    with jobs.run("sweep"):
+        JobRun.objects.update(seen_at=datetime.now(UTC) - SILENCE * 2)
+        wait_for(lambda: JobRun.objects.get().is_running)
+
+
+def test_a_run_that_has_ended_gives_no_sign_of_life(committed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.02)
+    with pytest.raises(ValueError, match="no broom"):
+        sweep_without_broom()
+    wait_for(lambda: not any(thread.name == "alive: sweep" for thread in threading.enumerate()))
+
+
+def test_a_sign_of_life_that_cannot_be_given_ends_nothing(
+    committed: Site, another: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jobs, "BEAT_SECONDS", 0.02)
+    with jobs.run("sweep") as job:
+        with no_table(another):
+            wait_for(lambda: "No sign of life of run" in caplog.text)
+        job.detail = "Swept."
+    assert JobRun.objects.get().detail == "Swept."
 
 
 # --- Who is told ------------------------------------------------------------------------------------------
