@@ -148,7 +148,9 @@ class Block:
         gaps = (random.exponential(40, len(self.owner)) * MICROSECONDS).astype(np.int64)
         gaps[self.begin[:-1]] = 0
         within = np.cumsum(gaps)
-        latest = int(until.timestamp()) * MICROSECONDS - 1
+        # What would lie beyond the end is pressed before it, still one after the other.
+        left = self.begin[1:][self.owner] - np.arange(len(self.owner))
+        latest = int(until.timestamp()) * MICROSECONDS - left
         self.ts = np.minimum(starts[self.owner] + within - within[self.begin[:-1]][self.owner], latest)
         self.is_view = random.random(len(self.owner)) < 0.85
         self.is_view[self.begin[:-1]] = True
