@@ -18,6 +18,7 @@ from django.db import connection
 from ingest import partitions, sites
 from ingest.enrich.origin import origin_of
 from ingest.event import Batch, DropReason, apart
+from ingest.models.sites import LEAST_DAYS
 from ingest.sessions import QUARTER_SECONDS, Fold, Placed, Quarter
 from ingest.sites import KnownSite
 from ingest.store import closed, events, ledger, marks, sessions, visitors
@@ -141,15 +142,16 @@ def _young_enough(conn: psycopg.Connection, items: list[Placed]) -> tuple[list[P
     """Those of which the site keeps events, and those that came too late.
 
     A live event counts by its age, long before the cleanup reaches its day (`ingest.retention.cuts`); an imported one
-    may be of any age, but for days that were counted for the last time.
+    may be of any age. Into a day that was counted for the last time nothing is written.
     """
-    final = _closed_days(conn, items)
     now = time.time()
     oldest = {site.id: now - site.events_days * 86_400 for site in {item.site.id: item.site for item in items}.values()}
+    final = _closed_days(conn, items, now - LEAST_DAYS * 86_400)
     late = [
         item
         for item in items
-        if (_is_within(final[item.site.id], item.ts) if item.batch.is_import else item.event.ts < oldest[item.site.id])
+        if (not item.batch.is_import and item.event.ts < oldest[item.site.id])
+        or (item.site.id in final and _is_within(final[item.site.id], item.ts))
     ]
     if not late:
         return items, []
@@ -157,13 +159,17 @@ def _young_enough(conn: psycopg.Connection, items: list[Placed]) -> tuple[list[P
     return [item for item in items if id(item) not in gone], late
 
 
-def _closed_days(conn: psycopg.Connection, items: list[Placed]) -> dict[int, list[closed.Span]]:
-    """By site, of those that something is imported into."""
+def _closed_days(conn: psycopg.Connection, items: list[Placed], before: float) -> dict[int, list[closed.Span]]:
+    """By site, of those that something is imported into, or that get what is older than BEFORE: no day that is younger
+    was ever closed, and most batches cost no query."""
     days: dict[int, set[date]] = {}
+    importing = {item.site.id for item in items if item.batch.is_import}
     for item in items:
-        if item.batch.is_import:
+        if item.batch.is_import or item.event.ts < before:
             days.setdefault(item.site.id, set()).add(item.ts.date())
-    return {site_id: closed.spans(conn, site_id, days[site_id]) for site_id in sorted(days)}
+    for site_id in sorted(importing):
+        closed.take_turns(conn, site_id)
+    return {site_id: closed.spans(conn, site_id, days[site_id]) for site_id in days}
 
 
 def _is_within(spans: list[closed.Span], moment: datetime) -> bool:

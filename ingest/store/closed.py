@@ -1,7 +1,8 @@
 """Days that were counted for the last time: nothing is written into them any more.
 
-A live event is far younger. An import may be of any age, and takes turns with the closing of days by the site's row
-of `ingest_rollup_state`, which it changes in its own transaction.
+A live event is far younger when a day is closed; it meets a closed day only where its site kept events for less before.
+An import may be of any age, and takes turns with the closing of days by the site's row of `ingest_rollup_state`, which
+it changes in its own transaction.
 """
 
 from collections.abc import Collection
@@ -19,9 +20,13 @@ NEXT = timedelta(
 )  # a site's day begins up to 14 hours off the day of UTC, and what was one zone's may be another's
 
 
-def spans(conn: psycopg.Connection, site_id: int, days: Collection[date]) -> list[Span]:
-    """The closed days, [start, end) each, around DAYS of UTC; no other is closed until the transaction ends."""
+def take_turns(conn: psycopg.Connection, site_id: int) -> None:
+    """From here to the end of the transaction no day of the site is closed."""
     conn.execute(TAKE_TURNS, (site_id,))
+
+
+def spans(conn: psycopg.Connection, site_id: int, days: Collection[date]) -> list[Span]:
+    """The closed days, [start, end) each, around DAYS of UTC."""
     first, last = min(days), max(days)
     return conn.execute(SPANS, (site_id, _later(first, -NEXT), _later(last, NEXT))).fetchall()
 

@@ -362,7 +362,16 @@ def test_an_import_into_a_day_that_is_counted_for_good_is_refused(shop: Site) ->
     assert counts()[("rejected", "too_old")] == 2
 
 
-def test_a_live_event_is_not_held_against_days_that_are_counted_for_good(shop: Site) -> None:
-    """The cleanup closes none that is young enough: looking would cost every batch a query."""
+def test_a_live_event_of_a_day_that_was_closed_is_refused(shop: Site) -> None:
+    """Its site kept events for less than now when the cleanup came."""
+    old = days_ago(4)
+    moment = datetime.fromtimestamp(old.ts, UTC)
+    partitions.ensure(writer.connected(), [moment.date()])
+    close_day(shop, moment)
+    assert write([batch(shop, old, event())]) == (1, 0, 1)
+
+
+def test_a_young_event_costs_no_look_at_closed_days(shop: Site) -> None:
+    """None can be: a site keeps events for two days at least."""
     close_day(shop, NOW)
     assert write([batch(shop, event())]) == (1, 0, 0)
