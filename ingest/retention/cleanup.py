@@ -176,10 +176,9 @@ def _drop(run: _Run, day: date) -> None:
 
 def _delete_rows(run: _Run, day: date, found: events.Present) -> None:
     chosen = {site.pk for site in run.sites}
-    waiting, going = (
-        [site_id for site_id in ids if run.is_whole or site_id in chosen] for ids in (found.waiting, found.going)
-    )
-    run.note(failed=[f"Site {site_id}, {day}: has hours that are not counted yet." for site_id in waiting])
+    going = [site_id for site_id in found.going if run.is_whole or site_id in chosen]
+    if found.waiting:  # as an import writes; that days could not be closed was noted, and freshness tells of old marks
+        log.info("Events of %s stay, being not counted yet: sites %s.", day, found.waiting)
     if going:
         archive.write(run.conn, day, going)
     for site_id in going:
