@@ -18,13 +18,15 @@ from ingest.event import Event
 from tests.agreement import orders, recount, stored
 from tests.agreement.events import PROPERTIES
 from tests.agreement.places import PLACES, Place
-from tests.agreement.plans import Build, During, Plan, Recompute, Rezone, Step, Write, plans, rough_plans
+from tests.agreement.plans import Build, During, Plan, Recompute, Rezone, Step, Write, erasing_plans, plans, rough_plans
 from tests.agreement.recount import Tables
 from tests.agreement.world import World
 from tests.ingest.examples import event
 
 EXAMPLES = int(os.environ.get("AGREEMENT_EXAMPLES", "200"))
 ROUGH = EXAMPLES * 3 // 20
+ERASING = EXAMPLES // 10
+LATELY = Place("Europe/Berlin", datetime.now(UTC).date() - timedelta(days=4))
 HOURS = Build("hours", timedelta())
 ALLOWED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 
@@ -33,7 +35,7 @@ ALLOWED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthChec
 def _days(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """Days to write into; gone afterwards, as other tests count them."""
     with django_db_blocker.unblock():
-        made = partitions.ensure(writer.connected(), {day for place in PLACES for day in place.days_in_utc})
+        made = partitions.ensure(writer.connected(), {day for place in (*PLACES, LATELY) for day in place.days_in_utc})
         connection.close()
     yield
     with django_db_blocker.unblock():
@@ -58,9 +60,17 @@ def _quiet() -> Iterator[None]:
     logging.disable(logging.NOTSET)
 
 
-@settings(max_examples=EXAMPLES - ROUGH, deadline=None, suppress_health_check=ALLOWED, print_blob=True)
+@settings(max_examples=EXAMPLES - ROUGH - ERASING, deadline=None, suppress_health_check=ALLOWED, print_blob=True)
 @given(plan=plans())
 def test_aggregates_are_the_recount_of_raw_rows(db: None, plan: Plan) -> None:
+    with transaction.atomic():
+        assert after(World(plan)) == []
+        transaction.set_rollback(True)
+
+
+@settings(max_examples=ERASING, deadline=None, suppress_health_check=ALLOWED, print_blob=True)
+@given(plan=erasing_plans(LATELY))
+def test_aggregates_are_the_recount_when_persons_are_erased(db: None, plan: Plan) -> None:
     with transaction.atomic():
         assert after(World(plan)) == []
         transaction.set_rollback(True)

@@ -1,5 +1,6 @@
 """What happens to a site, in which order: its events in batches, and between them whatever changes figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from ingest.event import Event
 from ingest.models import Shield
+from ingest.people.find import Who
 from tests.agreement.events import histories
 from tests.agreement.places import DAYS, OTHERS, PLACES, Place
 
@@ -63,6 +65,13 @@ class Hide:
 
 
 @dataclass(frozen=True)
+class Erase:
+    """All of a visitor, or of a user. Counts what is left by the true time, so it is for days that are just over."""
+
+    who: Who
+
+
+@dataclass(frozen=True)
 class Rezone:
     zone: str
 
@@ -74,7 +83,7 @@ class Recompute:
     visitor: int
 
 
-Step = Write | Build | Death | During | Hide | Rezone | Recompute
+Step = Write | Build | Death | During | Hide | Erase | Rezone | Recompute
 
 
 @dataclass(frozen=True)
@@ -114,9 +123,19 @@ def rough_plans(draw: st.DrawFn) -> Plan:
     return draw(_plans(st.one_of(BUILDS, CHANGES, DEATHS, DEATHS, DEATHS), is_rough=True))
 
 
+ERASURES = st.sampled_from([Erase(Who(visitors=(1,))), Erase(Who(visitors=(2,))), Erase(Who(user_id="anna"))])
+
+
+def erasing_plans(place: Place) -> st.SearchStrategy[Plan]:
+    """Persons are erased while their events still come."""
+    return _plans(st.one_of(BUILDS, ERASURES, HIDES), [place])
+
+
 @st.composite
-def _plans(draw: st.DrawFn, between: st.SearchStrategy[Step], *, is_rough: bool = False) -> Plan:
-    place = draw(st.sampled_from(PLACES))
+def _plans(
+    draw: st.DrawFn, between: st.SearchStrategy[Step], places: Sequence[Place] = PLACES, *, is_rough: bool = False
+) -> Plan:
+    place = draw(st.sampled_from(places))
     steps: list[Step] = []
     day = draw(st.integers(0, DAYS - 1))
     for write in draw(batches(place, day)):

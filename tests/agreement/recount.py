@@ -167,7 +167,7 @@ def aggregates(hits: list[Hit], days: dict[date, list[Span]], now: datetime, pro
     """Of DAYS at NOW: hours and days that are over, and breakdowns by hour of today and yesterday."""
     dimensions = (*OF_SESSION, *OF_EVENT, *(f"property:{name}" for name in properties))
     tables = Tables({f"ingest_{span}_{kind}": [] for span in ("hourly", "daily") for kind in KINDS})
-    today = max(day for day, spans in days.items() if spans[0].start <= now)
+    today = next((day for day, spans in days.items() if spans[0].start <= now < spans[-1].end), date.max)
     for day, spans in days.items():
         recent = dimensions if (today - day).days <= 1 else ()
         for span in spans:

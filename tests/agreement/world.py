@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 
 import psycopg
 from django.db import DatabaseError, connection
+from django.utils.timezone import now as utc_now
 
 from ingest import channels_past, shields_past, sites, writer
 from ingest.event import Batch, Context
 from ingest.models import Shield, Site
+from ingest.people import erasure
+from ingest.people.find import Who
 from ingest.rollups import drain
 from ingest.rollups.drain import Drained
 from ingest.sites import KnownSite
@@ -89,6 +92,8 @@ class World:
                 self.during(step)
             case plans.Hide():
                 self.hide(step)
+            case plans.Erase():
+                self.erase(step.who)
             case plans.Rezone():
                 self.rezone(step.zone)
             case plans.Recompute():
@@ -121,6 +126,12 @@ class World:
         rule = Shield.objects.create(site=self.site, kind=step.kind, value=step.value)
         shields_past.apply(self.site, rule, self.plan.place.edges.start)
         rule.delete()
+
+    def erase(self, who: Who) -> None:
+        known = sites.as_stored(self.site.pk)
+        assert known is not None
+        erasure.erase(known, who, erasure.begin(known.id, "owner@example.com"))
+        self.now = max(self.now, utc_now())  # no run goes back behind it
 
     def rezone(self, zone: str) -> None:
         Site.objects.filter(pk=self.site.pk).update(timezone=zone)
