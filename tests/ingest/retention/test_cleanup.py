@@ -154,7 +154,9 @@ def test_sessions_of_a_day_that_could_not_be_counted_stay(old: Site, another: ps
 def test_days_that_are_over_are_indexed(old: Site) -> None:
     partitions.ensure(writer.connected(), [date(2001, 5, 30), date(2001, 5, 31)])
     assert clean().indexed == 1
-    indexed = "SELECT indexrelid::regclass::text FROM pg_index WHERE indexrelid::regclass::text LIKE '%%_2001%%properties'"
+    indexed = (
+        "SELECT indexrelid::regclass::text FROM pg_index WHERE indexrelid::regclass::text LIKE '%%_2001%%properties'"
+    )
     assert rows(indexed) == [("ingest_event_20010530_properties",)]
 
 
