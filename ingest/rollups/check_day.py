@@ -175,7 +175,8 @@ class _Check:
             capped += [dimension] if found.capped[0] else []
             rows = self._read("ingest_daily_breakdown", OF_DAY, dimension)
             place = Place("ingest_daily_breakdown", self.day.date, dimension)
-            self.found.add(between(place, _valued(rows), _counted(found.rows[0]) if self.is_closed else ()))
+            [values] = found.rows
+            self.found.add(between(place, _valued(rows), _counted(values) if self.is_closed else ()))
         self._unknown("ingest_daily_breakdown", OF_DAY, known)
         return capped
 

@@ -153,6 +153,7 @@ def _put_hours(conn: psycopg.Connection, site_id: int, hours: list[Hour], raw: R
         for dimension, found in recount.breakdowns(raw):
             for one, values in zip(hours, found.rows, strict=True):
                 breakdowns.add(site_id, one.start, dimension, values)
+                written += breakdowns.write(conn, least=rows.MOST_LINES)
     return written + named.write(conn) + breakdowns.write(conn)
 
 
@@ -161,14 +162,16 @@ def _hourly() -> rows.Breakdowns:
 
 
 def _put_day(conn: psycopg.Connection, site_id: int, one: Day, raw: Raw, about: dict[str, Any]) -> int:
-    [total], named, capped = recount.totals(raw), recount.named(raw), list[str]()
+    [total], named, capped, written = recount.totals(raw), recount.named(raw), list[str](), 0
     names = rows.NamedEvents("ingest_daily_events", "day")
     names.add(site_id, one.date, named.rows[0])
     if total is None and not about["is_final"]:
         return names.write(conn)  # signs of life, at most
     breakdowns = rows.Breakdowns("ingest_daily_breakdown", "day")
     for dimension, found in recount.breakdowns(raw):
-        breakdowns.add(site_id, one.date, dimension, found.rows[0])
+        [values] = found.rows
+        breakdowns.add(site_id, one.date, dimension, values)
+        written += breakdowns.write(conn, least=rows.MOST_LINES)
         capped += [dimension] if found.capped[0] else []
     capped += [CAPPED_NAMES] if named.capped[0] else []
     about = {
@@ -181,4 +184,4 @@ def _put_day(conn: psycopg.Connection, site_id: int, one: Day, raw: Raw, about: 
         **about,
     }
     rows.put_total(conn, "ingest_daily_total", about, total or recount.NOTHING)
-    return 1 + names.write(conn) + breakdowns.write(conn)
+    return 1 + names.write(conn) + written + breakdowns.write(conn)

@@ -66,7 +66,7 @@ class Named(NamedTuple):
 class Breakdown(NamedTuple):
     """The rows of each bucket, the largest first, and in which buckets there were more than are kept."""
 
-    rows: list[list[Row]]
+    rows: Iterator[list[Row]]  # made as they are asked for: all hours of a day may have a million
     capped: list[bool]
 
 
@@ -197,19 +197,29 @@ class _Members(NamedTuple):
 
 
 def _broken_down(raw: Raw, groups: Groups) -> Breakdown:
-    sums, width = _sums(raw, groups), len(groups.values)
-    by_text = np.argsort(np.argsort(np.array(groups.values, dtype=object))) if width else np.empty(0, np.int64)
-    rows, capped = [], []
-    for bucket in range(raw.buckets):
-        here = np.arange(bucket * width, (bucket + 1) * width)
-        order = _largest_first(sums, here, by_text)
-        capped.append(len(order) > MOST_VALUES)
-        rows.append([_row(sums, int(group), groups.values[group % width]) for group in order[:MOST_VALUES]])
-    return Breakdown(rows, capped)
+    width = max(len(groups.values), 1)
+    found, groups = _those_there_are(groups)
+    sums, code = _sums(raw, groups, len(found)), found % width
+    by_text = np.argsort(np.argsort(np.array(groups.values, dtype=object)))
+    edges = np.searchsorted(found, np.arange(raw.buckets + 1) * width)
+    orders = [_largest_first(sums, here, by_text[code[here]]) for here in map(np.arange, edges, edges[1:])]
+    rows = ([_row(sums, one, groups.values[code[one]]) for one in order[:MOST_VALUES].tolist()] for order in orders)
+    return Breakdown(rows, [len(order) > MOST_VALUES for order in orders])
 
 
-def _sums(raw: Raw, groups: Groups) -> _Sums:
-    count, cells = raw.buckets * len(groups.values), groups.cells
+def _those_there_are(groups: Groups) -> tuple[Ints, Groups]:
+    """The groups that occur, and GROUPS by their places among them.
+
+    Most pairs of a bucket and a value do not, and with an address for each order they would be tens of millions.
+    """
+    started, session = groups.starts
+    found, _ = _different(np.sort(np.concatenate([groups.cells.group, started])))
+    cells = groups.cells._replace(group=np.searchsorted(found, groups.cells.group))
+    return found, groups._replace(cells=cells, starts=(np.searchsorted(found, started), session))
+
+
+def _sums(raw: Raw, groups: Groups, count: int) -> _Sums:
+    cells = groups.cells
     of_moment = np.zeros((len(OF_MOMENT), count), np.int64)
     for sums, figures in zip(of_moment, cells.figures, strict=True):
         np.add.at(sums, cells.group, figures)
@@ -243,7 +253,7 @@ def _firsts(raw: Raw, groups: Groups, count: int) -> Ints:
 
 
 def _largest_first(sums: _Sums, here: Ints, by_text: Ints) -> Ints:
-    """Of the groups HERE those in which something happened: by visitors, events, sessions, and then by text."""
+    """Of the groups HERE those in which something happened: by visitors, events, sessions, and then BY_TEXT."""
     visitors, events, sessions = sums.members.counts[here], sums.of_moment[2, here], sums.of_start[0, here]
     order = here[np.lexsort((by_text, -sessions, -events, -visitors))]
     paid = np.isin(order, list(sums.revenue)) if sums.revenue else np.zeros(len(order), bool)

@@ -15,6 +15,7 @@ At = datetime | date
 FIGURE_COLUMNS = (*FIGURES,)
 DELETE_AT = sql.SQL("DELETE FROM {table} WHERE site_id = %s AND {at} = %s")
 DELETE_WITHIN = sql.SQL("DELETE FROM {table} WHERE site_id = %s AND {at} >= %s AND {at} < %s")
+MOST_LINES = 50_000  # held before they are written
 HOURLY = ("ingest_hourly_total", "ingest_hourly_events", "ingest_hourly_breakdown")
 DAILY = ("ingest_daily_total", "ingest_daily_events", "ingest_daily_breakdown")
 
@@ -59,10 +60,13 @@ class _Lines:
         self.statement = copying.into(table, ("site_id", at, *columns))
         self.lines: list[str] = []
 
-    def write(self, conn: psycopg.Connection) -> int:
-        if self.lines:
-            copying.rows(conn, self.statement, self.lines)
-        return len(self.lines)
+    def write(self, conn: psycopg.Connection, *, least: int = 1) -> int:
+        """Once there are LEAST lines; they are let go then. Returns how many were written."""
+        if len(self.lines) < least:
+            return 0
+        lines, self.lines = self.lines, []
+        copying.rows(conn, self.statement, lines)
+        return len(lines)
 
 
 class Breakdowns(_Lines):

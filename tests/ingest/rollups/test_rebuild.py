@@ -9,6 +9,7 @@ import pytest
 from ingest.clock import DAY
 from ingest.models import Site
 from ingest.rollups import rebuild, recount
+from ingest.rollups import rows as aggregates
 from ingest.sites import KnownSite
 from tests.conftest import rows
 from tests.ingest.rollups.days import (
@@ -196,6 +197,15 @@ def test_more_values_than_are_kept_are_left_off_and_said(site: Site, monkeypatch
     build(site)
     assert list(values(site, "page")) == ["/c", "/a"]
     assert daily(site, "capped") == (["entry_page", "exit_page", "page"],)
+
+
+def test_rows_are_the_same_however_many_are_written_at_a_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(site, *(at(9 + number, visitor_id=number, path=f"/{number % 3}") for number in range(5)))
+    written = build(site).rows
+    before = everything(site)
+    monkeypatch.setattr(aggregates, "MOST_LINES", 2)
+    assert build(site).rows == written == sum(map(len, before.values()))
+    assert everything(site) == before
 
 
 # --- Names and labels -------------------------------------------------------------------------------------
