@@ -79,11 +79,21 @@ def close(known: KnownSite, days: list[Day], now: datetime, hours: datetime) -> 
 
 
 def _close(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
-    if is_lost(known, day):
+    if _keeps_figures(known, day):
         log.warning("Site %d, %s: has no raw rows any more; its figures stay as they are.", known.id, day.date)
-        connected().execute(KEEP_AS_IT_IS, (known.id, day.date))
     else:
         _count_surely(known, day, now, hours)
+
+
+def _keeps_figures(known: KnownSite, day: Day) -> bool:
+    """Whether the day was made final as it is; not while an import writes into it."""
+    conn = connected()
+    with conn.transaction():
+        conn.execute(HOLD_IMPORTS, (known.id,))
+        if not is_lost(conn, known, day):
+            return False
+        conn.execute(KEEP_AS_IT_IS, (known.id, day.date))
+        return True
 
 
 def _count_surely(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
@@ -108,13 +118,13 @@ def _count(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
             rows.clear_hours(conn, known.id, day.start, day.end)
 
 
-def is_lost(known: KnownSite, day: Day) -> bool:
+def is_lost(conn: psycopg.Connection, known: KnownSite, day: Day) -> bool:
     """Whether somebody took the raw rows away by hand: what was counted of them is all that is left.
 
     What a rule or an erasure takes away leaves marks, and after they are drained no row of the day.
     """
     span = {"start": day.start, "end": day.end, "before": day.start - HOUR}
-    [lost] = connected().execute(IS_LOST, {"site": known.id, "day": day.date, **span}).fetchone() or [False]
+    [lost] = conn.execute(IS_LOST, {"site": known.id, "day": day.date, **span}).fetchone() or [False]
     return bool(lost)
 
 

@@ -134,6 +134,19 @@ def test_an_import_that_is_writing_is_waited_for_and_counted(old: Site, another:
     assert rows("SELECT visitors, events, is_final FROM ingest_daily_total") == [(4, 7, True)]
 
 
+def test_what_an_import_is_writing_into_a_day_without_rows_is_counted(old: Site, another: psycopg.Connection) -> None:
+    some_days(old, 1)
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM ingest_event")
+    closer = threading.Thread(target=with_own_connection, args=[lambda: close(old)])
+    with writer.connected().transaction():
+        write(old, at(MONDAY, 11, 99))
+        closer.start()
+        wait_for(lambda: not closer.is_alive() or another.execute(WAITS.replace("%%", "%")).fetchone() == (1,))
+    closer.join()
+    assert rows("SELECT events, is_final FROM ingest_daily_total") == [(1, True)]
+
+
 def test_an_import_that_comes_later_is_refused(old: Site) -> None:
     some_days(old, 2)
     close(old, cut=midnight(MONDAY + timedelta(days=1)))
