@@ -113,12 +113,11 @@ def cleanup(
 
 
 def _old_days(run: _Run) -> list[date]:
-    """Days of UTC of which some site keeps no events, those that an earlier run had half removed included."""
-    latest = max((cuts.of(site, run.now).events for site in run.sites), default=None)
-    if latest is None:
-        return []
-    there = partitions.existing(run.conn) | (partitions.detached(run.conn) if run.is_whole else set())
-    return sorted(day for day in there if midnight(day) < latest)
+    """Days of UTC of which some site keeps no events; and all that an earlier run had half removed, which come back
+    where a site keeps events for longer since."""
+    cut = [cuts.of(site, run.now).events for site in run.sites]
+    old = {day for day in partitions.existing(run.conn) if cut and midnight(day) < max(cut)}
+    return sorted(old | (partitions.detached(run.conn) if run.is_whole else set()))
 
 
 @contextmanager

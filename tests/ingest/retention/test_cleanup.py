@@ -74,6 +74,22 @@ def test_nothing_is_left_for_a_second_run(old: Site) -> None:
     assert state() == before
 
 
+def test_a_half_removed_day_comes_back_when_its_site_keeps_events_for_longer(old: Site) -> None:
+    some_days(old, 2)
+    partitions.detach(writer.connected(), MONDAY)
+    change(old, events_days=36_500, sessions_days=36_500)
+    assert clean().partitions == 0
+    assert MONDAY in partitions.existing(writer.connected())
+    assert count_of("event") == 12
+
+
+def test_a_half_removed_day_goes_where_no_site_is_left(old: Site) -> None:
+    some_days(old, 1)
+    partitions.detach(writer.connected(), MONDAY)
+    old.delete()
+    assert clean().partitions == 1
+
+
 def test_without_sites_there_is_nothing_to_do(transactional_db: None) -> None:
     assert clean() == Cleaned()
 
