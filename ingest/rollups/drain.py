@@ -16,6 +16,7 @@ from ingest.models import Site
 from ingest.rollups import rebuild, rows, state
 from ingest.rollups.buckets import Day, Hour, day_of, days_in, marked, today
 from ingest.sites import KnownSite
+from ingest.store import marks as dirty_marks
 from ingest.writer import connected
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ SELECT hour, array_agg(id) FROM ingest_dirty_hour WHERE site_id = %s AND hour <=
 MARKED_SITES = "SELECT DISTINCT site_id FROM ingest_dirty_hour ORDER BY 1"
 LATELY = """
 SELECT day FROM ingest_daily_total
-WHERE site_id = %s AND day = ANY(%s::date[]) AND built_at + took_ms * %s * interval '1 millisecond' > %s
+WHERE site_id = %(site)s AND day = ANY(%(days)s::date[]) AND built_at <= %(now)s
+  AND built_at + took_ms * %(pause)s * interval '1 millisecond' > %(now)s
 """
 UNMARK = "DELETE FROM ingest_dirty_hour WHERE id = ANY(%s::bigint[])"
 UNMARK_SITE = "DELETE FROM ingest_dirty_hour WHERE site_id = %s"
@@ -95,9 +97,8 @@ def _site_ids() -> list[int]:
 def of_closed_days(known: KnownSite, now: datetime) -> Drained:
     since = day_of(known.zone, state.of(known, now).days_until).start
     closed: set[Unit] = {unit for unit in _units(known.zone, (since, now), now) if isinstance(unit, Day)}
-    done, is_whole = _drained(known, now, closed, only_days=True)
-    if is_whole:
-        state.advance(known, days_until=today(known.zone, now))
+    done = _drained(known, now, closed, only_days=True)
+    state.advance(known, days_until=today(known.zone, now))
     return done
 
 
@@ -105,10 +106,8 @@ def of_hours(known: KnownSite, now: datetime) -> Drained:
     found = state.of(known, now)
     days = found.days_until < today(known.zone, now)
     since = min(found.hours_until - LOOK_BACK, day_of(known.zone, found.days_until).start if days else now)
-    done, is_whole = _drained(known, now, _units(known.zone, (since, now), now), only_days=False)
-    if is_whole:
-        until = _hours_of_today(known.zone, now)
-        state.advance(known, hours_until=until, days_until=today(known.zone, now))
+    done = _drained(known, now, _units(known.zone, (since, now), now), only_days=False)
+    state.advance(known, hours_until=_hours_of_today(known.zone, now), days_until=today(known.zone, now))
     oldest = today(known.zone, now) - (rebuild.KEPT_DAYS - 1) * DAY
     rows.forget_breakdowns(connected(), known, day_of(known.zone, oldest).start)
     return done
@@ -131,8 +130,8 @@ def _hours_of_today(zone: ZoneInfo, now: datetime) -> datetime:
     return max(edge for edge in edges if edge <= now)
 
 
-def _drained(known: KnownSite, now: datetime, new: set[Unit], *, only_days: bool) -> tuple[Drained, bool]:
-    """What was built, and whether all of NEW is among it."""
+def _drained(known: KnownSite, now: datetime, new: set[Unit], *, only_days: bool) -> Drained:
+    """Builds NEW and what is dirty. What could not be built is dirty afterwards, so that all of NEW is seen to."""
     marks = _marks(known, now)
     dirty = {unit for mark in marks for unit in _units(known.zone, marked(mark.hour), now)}
     wanted = new | {unit for unit in dirty if isinstance(unit, Day) or not only_days}
@@ -143,7 +142,13 @@ def _drained(known: KnownSite, now: datetime, new: set[Unit], *, only_days: bool
         done += built
         settled |= {unit} if is_settled else set()
     _unmark(known, marks, settled, now)
-    return done, new <= settled
+    # Else every day since would be built with it each minute, for as long as one cannot be.
+    dirty_marks.dirty(connected(), {(known, hour) for unit in new - settled for hour in _hours_of(unit)})
+    return done
+
+
+def _hours_of(unit: Unit) -> tuple[datetime, ...]:
+    return unit.edges[:-1] if isinstance(unit, Day) else (unit.start,)
 
 
 def _build(known: KnownSite, unit: Unit, now: datetime) -> tuple[Drained, bool]:
@@ -172,7 +177,8 @@ def _marks(known: KnownSite, now: datetime) -> list[_Mark]:
 def _lately(known: KnownSite, units: set[Unit], now: datetime) -> set[Unit]:
     """Closed days that were dear, and built a short while ago: they wait, and the machine has time for others."""
     days = {unit.date: unit for unit in units if isinstance(unit, Day)}
-    found = connected().execute(LATELY, (known.id, list(days), PAUSE, now)).fetchall() if days else []
+    given = {"site": known.id, "days": list(days), "pause": PAUSE, "now": now}
+    found = connected().execute(LATELY, given).fetchall() if days else []
     return {days[day] for (day,) in found}
 
 

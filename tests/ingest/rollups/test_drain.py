@@ -139,6 +139,30 @@ def test_what_is_dear_is_built_again_less_often(site: Site) -> None:
     assert (minute(site, NOON + timedelta(minutes=11)).late, daily(site, "events")) == (0, (2,))
 
 
+def test_a_day_that_was_built_in_the_future_is_not_waited_for(site: Site) -> None:
+    """By a clock that was ahead."""
+    write(site, at(9, visitor_id=1))
+    drained(site)
+    write(site, at(10, visitor_id=2))
+    rows("UPDATE ingest_daily_total SET built_at = %s, took_ms = 1 RETURNING 1", NOON + 365 * DAY)
+    assert (minute(site).late, daily(site, "events")) == (0, (2,))
+
+
+def test_a_day_that_a_clock_ahead_closed_too_early_is_built_when_it_closes(site: Site) -> None:
+    write(site, today_at(8, visitor_id=1))
+    drained(site, NOON + 3 * DAY)
+    write(site, today_at(9, visitor_id=2))
+    drained(site)
+    minute(site, NOON + DAY)
+    assert daily(site, "day", "events") == (TODAY, 2)
+
+
+def test_an_hour_that_a_clock_ahead_skipped_is_looked_at_again(site: Site) -> None:
+    drained(site, NOON + 10 * HOUR)
+    drained(site)
+    assert RollupState.objects.get(site_id=site.pk).hours_until == NOON
+
+
 def test_marks_of_a_final_day_are_taken_away(site: Site) -> None:
     write(site, at(9, visitor_id=1))
     drained(site)
@@ -181,6 +205,24 @@ def test_one_day_that_cannot_be_built_stops_no_other(site: Site) -> None:
     assert (len(done.failed), done.hours) == (1, 3)
     assert "visitor number 1099511627776" in done.failed[0]
     assert marks(site) == [MIDNIGHT - DAY + 9 * HOUR]
+
+
+def test_a_day_that_cannot_be_built_has_no_later_one_built_each_minute(site: Site) -> None:
+    minute(site)
+    write(site, today_at(8, visitor_id=1))
+    rows("UPDATE ingest_visitor SET number = %s RETURNING 1", 1 << 40)
+    found = [minute(site, NOON + days * DAY) for days in (1, 3, 3)]
+    assert [(len(one.failed), one.days) for one in found] == [(1, 0), (1, 2), (1, 0)]
+    rows("UPDATE ingest_visitor SET number = 1 RETURNING 1")
+    assert (minute(site, NOON + 3 * DAY).days, marks(site)) == (1, [])
+
+
+def test_a_day_that_failed_when_it_closed_is_dirty(site: Site) -> None:
+    write(site, today_at(8, visitor_id=1))
+    drained(site)
+    rows("UPDATE ingest_visitor SET number = %s RETURNING 1", 1 << 40)
+    minute(site, NOON + DAY)
+    assert marks(site) == [MIDNIGHT + hour * HOUR for hour in range(24)]
 
 
 def test_a_site_that_fails_keeps_no_other_from_being_built(site: Site) -> None:
@@ -335,7 +377,7 @@ def test_a_drain_that_is_killed_half_way_leaves_all_as_it_was(committed: Site, m
     assert daily(committed, "events") == (2,)
 
 
-def killed(_: object, conn: psycopg.Connection) -> int:
+def killed(_: object, conn: psycopg.Connection, **__: int) -> int:
     with psycopg.connect(database_url(), autocommit=True) as killer:
         killer.execute("SELECT pg_terminate_backend(%s)", (conn.info.backend_pid,))
     conn.execute("SELECT 1")
