@@ -6,7 +6,7 @@ A day whose rows go at different times, since its sites keep events for differen
 import itertools
 import logging
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from psycopg import sql
 
 from ingest import partitions
 from ingest.alone import Taken, alone
+from ingest.models import Site
 from ingest.retention.unusable import Unusable
 from ingest.store import copying
 from ingest.store.events import COLUMNS
@@ -58,7 +59,7 @@ def parquet() -> ModuleType:
 
 @contextmanager
 def exclusively() -> Iterator[None]:
-    """Nobody else archives or erases meanwhile. Waits for its turn. Raises Taken after PATIENCE."""
+    """Nobody else archives, restores or erases meanwhile. Waits for its turn. Raises Taken after PATIENCE."""
     with ExitStack() as stack:
         _take_turn(stack)
         yield
@@ -90,7 +91,8 @@ def write(conn: psycopg.Connection, day: date, site_ids: Collection[int] | None 
     folder = Path(settings.INGEST_ARCHIVE_DIR)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = folder / f"{UNFINISHED}{day}.parquet"
-    said = file.write(new, day, _groups(conn, day, site_ids, file))
+    keys = dict(Site.objects.values_list("pk", "key"))
+    said = file.write(new, day, _groups(conn, day, site_ids, file), keys)
     kept = _name(folder, day, said, file) if said.rows else None
     if kept is None:
         new.unlink()
@@ -141,30 +143,32 @@ class Restored(NamedTuple):
     day: date
     rows: int  # of the file, or of the one site in it
     stored: int
-    gone: int  # of sites that do not exist any more
+    gone: int  # of sites that do not exist here
 
     @property
     def repeated(self) -> int:
         return self.rows - self.stored - self.gone
 
 
-def restore(path: Path, site_ids: Collection[int], only: int | None = None) -> Restored:
+def restore(path: Path, keys: Mapping[int, str], only: int | None = None) -> Restored:
     """Puts the rows of existing sites back, of ONLY one of them if it is named; what is stored already stays.
 
-    Nothing is marked: the day's figures were counted while it was whole. Raises Unusable, OSError,
-    psycopg.Error.
+    KEYS are those of the sites that exist, by their ids. Nothing is marked: the day's figures were counted while it was
+    whole. Raises Taken, Unusable, OSError, psycopg.Error.
     """
     file, conn = parquet(), connected()
-    day = file.verified(path).day
-    partitions.ensure(conn, [day])
-    place, done = file.NAMES.index("site_id"), Restored(day, 0, 0, 0)
-    for columns in file.groups(path):
-        here = [site for site in columns[place] if only is None or site == only]
-        gone = sum(site not in site_ids for site in here)
-        wanted = set(here) & set(site_ids)
-        stored = _put_back(conn, file.NAMES, columns, wanted) if wanted else 0
-        done = Restored(day, done.rows + len(here), done.stored + stored, done.gone + gone)
-    return done
+    with exclusively():  # who is erased meanwhile would come back from a file that is open already
+        said = file.verified(path)
+        partitions.ensure(conn, [said.day])
+        ours = {site_id for site_id, key in said.sites.items() if keys.get(site_id) == key}
+        place, done = file.NAMES.index("site_id"), Restored(said.day, 0, 0, 0)
+        for columns in file.groups(path):
+            here = [site_id for site_id in columns[place] if only is None or site_id == only]
+            wanted = set(here) & ours
+            stored = _put_back(conn, file.NAMES, columns, wanted) if wanted else 0
+            gone = sum(site_id not in ours for site_id in here)
+            done = Restored(said.day, done.rows + len(here), done.stored + stored, done.gone + gone)
+        return done
 
 
 def _put_back(conn: psycopg.Connection, names: tuple[str, ...], columns: list[list[Any]], wanted: set[int]) -> int:
@@ -219,5 +223,5 @@ def _erased(path: Path, site_id: int, visitor_ids: set[int], user_id: str | None
         if before.rows == found:
             path.unlink()
         else:
-            file.write(path, before.day, file.without(path, site_id, visitor_ids, user_id))
+            file.write(path, before.day, file.without(path, site_id, visitor_ids, user_id), before.sites)
     return found

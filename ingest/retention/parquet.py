@@ -1,13 +1,14 @@
 """The file of one day's events: Parquet, readable by DuckDB, pandas, Spark and the like; every column as it was stored.
 
 Numbers and texts as such, times in microseconds of UTC, ids as UUIDs, properties as the text of their JSON. The footer
-says which day it is, how many rows there are and a digest of their content, so that a file that was damaged or is
-somebody else's is told from a whole one. Importing this needs pyarrow.
+says which day it is, how many rows there are, a digest of their content and the keys of their sites, so that a file
+that was damaged, or is another installation's, is told from a whole one of ours. Importing this needs pyarrow.
 """
 
 import hashlib
+import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -54,12 +55,16 @@ class Said(NamedTuple):
     day: date
     rows: int
     digest: str
+    sites: dict[int, str]  # their keys by their ids: another installation's sites have the same ids
 
 
-def write(path: Path, day: date, groups: Iterable[Columns]) -> Said:
-    """The whole file under a name of its own, on the disk, and read back: only then it is called PATH."""
+def write(path: Path, day: date, groups: Iterable[Columns], keys: Mapping[int, str]) -> Said:
+    """The whole file under a name of its own, on the disk, and read back: only then it is called PATH.
+
+    KEYS are those of the sites, of more than the file holds if need be. One that was deleted has none.
+    """
     partial = path.with_name(path.name + PARTIAL)
-    said = _written(partial, day, groups)
+    said = _written(partial, day, groups, keys)
     if verified(partial) != said:
         raise Unusable(f"{partial}: reads back otherwise than it was written. Is the disk sound?")
     os.replace(partial, path)
@@ -67,8 +72,8 @@ def write(path: Path, day: date, groups: Iterable[Columns]) -> Said:
     return said
 
 
-def _written(path: Path, day: date, groups: Iterable[Columns]) -> Said:
-    digest, rows = hashlib.blake2b(digest_size=16), 0
+def _written(path: Path, day: date, groups: Iterable[Columns], keys: Mapping[int, str]) -> Said:
+    digest, rows, site_ids = hashlib.blake2b(digest_size=16), 0, set[int]()
     # Events are about people: the file is its owner's alone.
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         with parquet.ParquetWriter(file, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
@@ -76,10 +81,12 @@ def _written(path: Path, day: date, groups: Iterable[Columns]) -> Said:
                 writer.write_table(_table(columns))
                 digest.update(repr(columns).encode())
                 rows += len(columns[0])
-            said = Said(day, rows, digest.hexdigest())
+                site_ids.update(columns[NAMES.index("site_id")])
+            sites = {site_id: keys[site_id] for site_id in sorted(site_ids) if site_id in keys}
+            said = Said(day, rows, digest.hexdigest(), sites)
             writer.add_key_value_metadata(
                 {"footfall.format": FORMAT, "footfall.day": str(day), "footfall.rows": str(rows),
-                 "footfall.digest": said.digest}
+                 "footfall.digest": said.digest, "footfall.sites": json.dumps(sites)}
             )  # fmt: skip
         file.flush()
         os.fsync(file.fileno())
@@ -176,7 +183,8 @@ def _said(path: Path, file: parquet.ParquetFile) -> Said:
     }
     if told.get("footfall.format") != FORMAT or set(NAMES) - set(file.schema_arrow.names):
         raise Unusable(f"{path}: is no archive of events that this version has written.")
-    return Said(date.fromisoformat(told["footfall.day"]), int(told["footfall.rows"]), told["footfall.digest"])
+    sites = {int(site_id): key for site_id, key in json.loads(told["footfall.sites"]).items()}
+    return Said(date.fromisoformat(told["footfall.day"]), int(told["footfall.rows"]), told["footfall.digest"], sites)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,6 @@
 """Puts archived events back into the event table, to be read or exported."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> str:
         only = _id(options["site"])
-        existing = set(Site.objects.values_list("pk", flat=True))
-        done = [_restored(Path(name), existing, only) for name in options["files"]]
+        keys = dict(Site.objects.values_list("pk", "key"))
+        done = [_restored(Path(name), keys, only) for name in options["files"]]
         return "\n".join([*(_told(one) for one in done), STAYS.format(day=min(one.day for one in done))])
 
 
@@ -42,13 +43,15 @@ def _id(key: str | None) -> int | None:
     return site.pk
 
 
-def _restored(path: Path, existing: set[int], only: int | None) -> Restored:
+def _restored(path: Path, keys: Mapping[int, str], only: int | None) -> Restored:
     try:
-        return archive.restore(path, existing, only)
+        return archive.restore(path, keys, only)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror or error}.") from error
     except archive.Unusable as error:
         raise CommandError(str(error)) from error
+    except archive.Taken as taken:
+        raise CommandError(f"{path}: {taken} Run the same command again when that has ended.") from taken
     except (DatabaseError, psycopg.Error) as error:
         again = "Run the same command again: what is stored already is left as it is."
         raise CommandError(f"{path}: {again} PostgreSQL says: {str(error).strip()}") from error
@@ -56,5 +59,5 @@ def _restored(path: Path, existing: set[int], only: int | None) -> Restored:
 
 def _told(done: Restored) -> str:
     notes = [f"{done.repeated:,} were there already"] if done.repeated else []
-    notes += [f"{done.gone:,} are of sites that do not exist any more"] if done.gone else []
+    notes += [f"{done.gone:,} are of sites that do not exist here"] if done.gone else []
     return f"{done.day}: {done.stored:,} of {done.rows:,} events put back{''.join(f', {note}' for note in notes)}."

@@ -207,7 +207,36 @@ def test_rows_of_a_site_that_is_gone_are_left(old: Site, folder: Path) -> None:
     path = archived()
     empty()
     other.delete()
-    assert "1 of 3 events put back, 2 are of sites that do not exist any more." in restore(path)
+    assert "1 of 3 events put back, 2 are of sites that do not exist here." in restore(path)
+
+
+def test_rows_of_another_installation_are_left_though_a_site_has_the_same_number(old: Site, folder: Path) -> None:
+    write(old, at(MONDAY))
+    path = archived()
+    empty()
+    change(old, key="ff_ofAnotherInstallati")
+    assert "0 of 1 events put back, 1 are of sites that do not exist here." in restore(path)
+    assert count_of("event") == 0
+
+
+def test_a_file_still_tells_whose_it_is_when_somebody_was_erased(old: Site, folder: Path) -> None:
+    write(old, at(MONDAY, visitor=1), at(MONDAY, visitor=2))
+    path = archived()
+    archive.erase(old.pk, [1])
+    empty()
+    assert parquet.said(path).sites == {old.pk: old.key}
+    assert "1 of 1 events put back." in restore(path)
+
+
+def test_nothing_is_put_back_while_somebody_is_erased(old: Site, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their rows would come back from a file that is open already."""
+    monkeypatch.setattr(archive, "PATIENCE", 0.0)
+    write(old, at(MONDAY))
+    path = archived()
+    empty()
+    with alone("archive"), pytest.raises(CommandError, match="archive: is running already"):
+        restore(path)
+    assert count_of("event") == 0
 
 
 def broken(path: Path, place: int) -> None:
