@@ -16,17 +16,18 @@ import msgspec
 import psycopg
 from django.db.models import F
 from django.utils.timezone import now as utc_now
+from psycopg import sql
 
 from ingest import withdrawal
 from ingest.enrich import visitor
 from ingest.models import PersonRequest
 from ingest.people import aside, members
-from ingest.people.find import Part, Person, Who, parts, resolve
+from ingest.people.find import LOOSE, Part, Person, Who, parts, resolve
 from ingest.retention import archive
 from ingest.rollups import drain
 from ingest.sessions import Placed, SessionRow
 from ingest.sites import KnownSite
-from ingest.store import plain, removal
+from ingest.store import marks, plain, removal
 from ingest.withdrawal import Taken
 from ingest.writer import connected
 
@@ -35,6 +36,7 @@ EVER = datetime(1, 1, 1, tzinfo=UTC)
 ROUNDS = 10  # each finds what was written during the one before
 
 LEFT = "SELECT count(*) FROM ingest_visitor WHERE site_id = %s AND id = ANY(%s::bigint[])"
+DELETE_LOOSE = sql.SQL("DELETE FROM ingest_event e WHERE {loose} RETURNING e.ts").format(loose=LOOSE)
 LOCK_WHOLE = """
 SELECT v.id FROM ingest_visitor v WHERE v.site_id = %(site)s AND v.id = ANY(%(whole)s::bigint[])
 ORDER BY v.site_id, v.id FOR UPDATE OF v
@@ -94,6 +96,7 @@ def erase(site: KnownSite, who: Who, request: PersonRequest) -> Erased:
         taken = sum([_erase_block(site, person, request, block) for block in _blocks(found)])
         if not taken:
             break
+    withdrawal.settled(lambda conn: _erase_loose(conn, site, person, request))
     _erase_archived(person, request)  # what was put there meanwhile
     withdrawal.settled(lambda conn: _erase_visitors(conn, person, request))
     drain.of_hours(site, utc_now())
@@ -155,6 +158,13 @@ def _mend_shared(conn: psycopg.Connection, person: Person, ids: set[int]) -> Non
     if ids:
         with psycopg.Cursor(conn) as cursor:
             cursor.execute(MEND_SHARED, {"site": person.site_id, "user": person.user_id, "ids": sorted(ids)})
+
+
+def _erase_loose(conn: psycopg.Connection, site: KnownSite, person: Person, request: PersonRequest) -> None:
+    """At once: some of them may be what tells that the others are the person's."""
+    gone = [moment for (moment,) in plain.fetch(conn, DELETE_LOOSE, person.values())]
+    marks.dirty(conn, ((site, moment) for moment in gone))
+    _add(request, Erased(events=len(gone)))
 
 
 def _erase_visitors(conn: psycopg.Connection, person: Person, request: PersonRequest) -> None:

@@ -21,7 +21,7 @@ from psycopg.types.json import JsonbLoader
 
 from ingest.models import Event, PersonRequest, Session, Site, Visitor
 from ingest.people import aside
-from ingest.people.find import Person, Who, resolve
+from ingest.people.find import LOOSE, Person, Who, resolve
 from ingest.people.found import Found, count
 from ingest.writer import connected
 
@@ -43,9 +43,12 @@ WITH mine AS MATERIALIZED (
   SELECT s.site_id, s.id, s.seen_from, s.seen_until, {whole} AS is_whole FROM ingest_session s
   WHERE s.site_id = %(site)s AND s.visitor_id = ANY(%(visitors)s::bigint[])
 )
-SELECT {columns} FROM mine s CROSS JOIN LATERAL (
-  SELECT * FROM ingest_event e WHERE e.site_id = s.site_id AND e.session_id = s.id
-    AND e.ts >= s.seen_from AND e.ts <= s.seen_until AND (s.is_whole OR e.user_id = %(user)s) OFFSET 0
+SELECT {columns} FROM (
+  SELECT e.* FROM mine s CROSS JOIN LATERAL (
+    SELECT * FROM ingest_event e WHERE e.site_id = s.site_id AND e.session_id = s.id
+      AND e.ts >= s.seen_from AND e.ts <= s.seen_until AND (s.is_whole OR e.user_id = %(user)s) OFFSET 0
+  ) e
+  UNION ALL SELECT e.* FROM ingest_event e WHERE {loose}
 ) e ORDER BY e.ts, e.id
 """)
 Row = Mapping[str, Any]
@@ -93,7 +96,7 @@ def _sections(conn: psycopg.Connection, person: Person) -> Iterator[tuple[str, I
     yield "visitors", _rows(conn, VISITORS.format(columns=_columns(Visitor, "v")), person)
     whole = person.condition.whole
     yield "sessions", _rows(conn, SESSIONS.format(columns=_columns(Session, "s"), whole=whole), person)
-    yield "events", _rows(conn, EVENTS.format(columns=_columns(Event, "e"), whole=whole), person)
+    yield "events", _rows(conn, EVENTS.format(columns=_columns(Event, "e"), whole=whole, loose=LOOSE), person)
     yield "set_aside", (event for entry in aside.entries(person) for event in aside.readable(entry))
     yield "not_counted", ({name: getattr(one, name) for name in OF_SAMPLE} for one in aside.samples(person))
 

@@ -4,13 +4,16 @@ A browser may have had several users. Of a visitor that was never known as someb
 person's, what came before the log-in included. Of another visitor theirs are the sessions in which nobody else was
 known, and in the others the events that carry their user id.
 
+Events that an archive gave back may be older than their sessions were kept: of these theirs are those of their
+visitors, and those that carry their user id.
+
 A visitor that the server derived, without an id in the browser, is another one each day: it can be asked for by its
 number alone, and nothing tells which other numbers were the same person.
 """
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import psycopg
@@ -26,6 +29,7 @@ from ingest.store.removal import NONE, Condition
 
 NUMBER = re.compile(r"-?\d{1,19}")
 BIGINT = 1 << 63
+FAR = datetime.max.replace(tzinfo=UTC)
 
 
 class Unclear(Exception):  # noqa: N818
@@ -72,12 +76,14 @@ def _identifier(told: Any, name: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """`whole`: visitors that are nobody else's. `shared`: those of which only a part is the person's."""
+    """`whole`: visitors that are nobody else's. `shared`: those of which only a part is the person's. No session has
+    expired that was later than `loose_before`."""
 
     site_id: int
     user_id: str | None = field(repr=False)
     whole: tuple[int, ...] = field(repr=False)
     shared: tuple[int, ...] = field(default=(), repr=False)
+    loose_before: datetime = FAR
 
     @property
     def visitors(self) -> tuple[int, ...]:
@@ -91,7 +97,8 @@ class Person:
         return Condition(sql.SQL("({} OR {})").format(OF_WHOLE, OF_SHARED), SAYS_SO, values)
 
     def values(self, **more: Any) -> dict[str, Any]:
-        return {**self.condition.values, "site": self.site_id, "visitors": list(self.visitors), **more}
+        here = {"site": self.site_id, "visitors": list(self.visitors), "loose_before": self.loose_before}
+        return {**self.condition.values, **here, **more}
 
 
 OF_WHOLE = sql.SQL("s.visitor_id = ANY(%(whole)s::bigint[])")
@@ -101,6 +108,17 @@ OF_SHARED = sql.SQL("""(
       AND o.ts >= s.seen_from AND o.ts <= s.seen_until AND o.user_id <> %(user)s
   ))""")
 SAYS_SO = sql.SQL("s.visitor_id = ANY(%(shared)s::bigint[]) AND e.user_id = %(user)s")
+# Of events without a session.
+LOOSE = sql.SQL("""
+  e.site_id = %(site)s AND e.ts < %(loose_before)s
+  AND (e.visitor_id = ANY(%(whole)s::bigint[]) OR e.user_id = %(user)s) AND NOT EXISTS (
+    SELECT FROM ingest_session s
+    WHERE s.site_id = e.site_id AND s.id = e.session_id AND e.ts >= s.seen_from AND e.ts <= s.seen_until
+  )""")
+# Sessions go when their days are sealed, and days go from the earliest on. Partitions that are so old are few or none.
+LOOSE_BEFORE = """
+SELECT greatest(max(ends_at) FILTER (WHERE is_sealed), min(starts_at)) FROM ingest_daily_total WHERE site_id = %s
+"""
 
 # No index has the user id of events: all of the site's are read.
 KNOWN_AS = """
@@ -120,8 +138,10 @@ WHERE s.site_id = %(site)s AND s.visitor_id = ANY(%(ids)s::bigint[]) AND s.user_
   SELECT FROM ingest_event e WHERE e.site_id = s.site_id AND e.session_id = s.id
     AND e.ts >= s.seen_from AND e.ts <= s.seen_until AND e.user_id <> %(user)s
 )
+UNION SELECT visitor_id FROM ingest_event
+WHERE site_id = %(site)s AND visitor_id = ANY(%(ids)s::bigint[]) AND ts < %(loose_before)s AND user_id <> %(user)s
 """
-# Every event lies within its session's span. OFFSET 0 keeps the sessions outside: each is a short walk by time.
+# Every other event lies within its session's span. OFFSET 0 keeps the sessions outside: each is a short walk by time.
 PARTS = sql.SQL("""
 WITH mine AS MATERIALIZED (
   SELECT s.site_id, s.id, s.visitor_id, s.seen_from, s.seen_until, {whole} AS is_whole FROM ingest_session s
@@ -137,12 +157,14 @@ GROUP BY 1, 2, 3, 4, 5 HAVING s.is_whole OR count(e.ts) > 0 ORDER BY s.seen_from
 
 
 def resolve(conn: psycopg.Connection, site_id: int, who: Who) -> Person:
+    [(before,)] = plain.fetch(conn, LOOSE_BEFORE, (site_id,))
     if who.user_id is None:
-        return Person(site_id, None, who.visitors)
-    values: dict[str, Any] = {"site": site_id, "user": who.user_id}
+        return Person(site_id, None, who.visitors, loose_before=before or FAR)
+    values: dict[str, Any] = {"site": site_id, "user": who.user_id, "loose_before": before or FAR}
     ids = [id_ for (id_,) in plain.fetch(conn, KNOWN_AS, values)]
     shared = {id_ for (id_,) in plain.fetch(conn, ALSO_KNOWN, {**values, "ids": ids})} if ids else set()
-    return Person(site_id, who.user_id, tuple(i for i in ids if i not in shared), tuple(sorted(shared)))
+    whole = tuple(id_ for id_ in ids if id_ not in shared)
+    return Person(site_id, who.user_id, whole, tuple(sorted(shared)), before or FAR)
 
 
 class Part(NamedTuple):

@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 import psycopg
+from psycopg import sql
 
 from ingest import writer
 from ingest.people import aside
-from ingest.people.find import Person, Who, parts, resolve
+from ingest.people.find import LOOSE, Person, Who, parts, resolve
 from ingest.sites import KnownSite
 from ingest.store import plain
 
@@ -17,6 +18,8 @@ VISITORS = """
 SELECT count(*) FILTER (WHERE id = ANY(%(whole)s::bigint[])), min(first_seen), max(last_seen)
 FROM ingest_visitor WHERE site_id = %(site)s AND id = ANY(%(whole)s::bigint[])
 """
+
+OF_LOOSE = sql.SQL("SELECT count(*), min(e.ts), max(e.ts) FROM ingest_event e WHERE {loose}").format(loose=LOOSE)
 
 
 class TooLong(Exception):  # noqa: N818
@@ -64,11 +67,13 @@ def find(site: KnownSite, who: Who, seconds: int = SECONDS) -> Found:
 def count(conn: psycopg.Connection, person: Person) -> Found:
     held = parts(conn, person)
     [visitors, first, last] = plain.fetch(conn, VISITORS, person.values())[0]
-    moments = [moment for part in held for moment in part.span] + [moment for moment in (first, last) if moment]
+    [loose, *ends] = plain.fetch(conn, OF_LOOSE, person.values())[0]
+    moments = [moment for part in held for moment in part.span]
+    moments += [moment for moment in (first, last, *ends) if moment]
     return Found(
         visitors=visitors,
         sessions=len(held),
-        events=sum(part.events for part in held),
+        events=loose + sum(part.events for part in held),
         first=min(moments, default=None),
         last=max(moments, default=None),
         shared=len(person.shared),

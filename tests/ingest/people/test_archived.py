@@ -1,17 +1,24 @@
 """Archives of days that are gone: a person's rows go out of the files, or a restore would bring them back."""
 
+import json
+from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from ingest.models import Site
-from ingest.people.find import Who, by_user
+from ingest.models import DailyTotal, Site
+from ingest.people import export
+from ingest.people.find import Who, by_user, resolve
+from ingest.people.found import find
 from ingest.retention import archive
 from ingest.retention.parquet import NAMES, groups
+from ingest.rollups import drain
 from ingest.sites import KnownSite
 from ingest.writer import connected, write
+from tests.conftest import rows
 from tests.ingest.examples import batch
 from tests.ingest.past import NOON, at
 from tests.ingest.people.stored import erased
@@ -75,6 +82,47 @@ def test_a_second_run_leaves_the_files_as_they_are(file: Path, known: KnownSite)
     before = file.read_bytes()
     assert not any(erased(known, by_user("jo")))
     assert file.read_bytes() == before
+
+
+# --- Put back when the sessions are gone ------------------------------------------------------------------
+
+
+@pytest.fixture
+def put_back(site: Site, file: Path, tmp_path: Path) -> None:
+    """From a copy: of the events in the table nothing but themselves tells whose they are."""
+    gone("session", "visitor", "dirty_hour")
+    archive.restore(file.rename(tmp_path / "copy.parquet"), {site.pk: site.key})
+
+
+@pytest.mark.usefixtures("put_back")
+class TestPutBack:
+    def test_it_is_found(self, known: KnownSite) -> None:
+        assert find(known, by_user("jo"))[:6] == (0, 0, 3, NOON, NOON.replace(minute=1), 1)
+        assert find(known, Who(visitors=(7,))).events == 1
+
+    def test_it_is_handed_out(self, site: Site) -> None:
+        into = BytesIO()
+        export.export(site, by_user("jo"), into)
+        assert sorted(event["path"] for event in json.loads(into.getvalue())["events"]) == ["/jo", "/jo", "/jos"]
+
+    def test_it_is_erased_and_what_another_user_said_stays(self, known: KnownSite) -> None:
+        assert erased(known, by_user("jo")).events == 3
+        assert rows("SELECT path FROM ingest_event ORDER BY 1") == [("/3",), ("/kims",)]
+        assert not any(erased(known, by_user("jo")))
+
+    def test_it_goes_by_the_visitors_number(self, known: KnownSite) -> None:
+        assert erased(known, Who(visitors=(1,))).events == 2
+        assert rows("SELECT path FROM ingest_event ORDER BY 1") == [("/3",), ("/jos",), ("/kims",)]
+
+
+def test_no_older_events_are_read_than_those_whose_sessions_have_expired(site: Site, known: KnownSite) -> None:
+    """That a look takes no longer on account of what is so rare."""
+    write([batch(site, at(0, visitor_id=1), at(-2000, visitor_id=1))])
+    drain.closed_days(datetime.now(UTC))
+    first, second = (moment for (moment,) in rows("SELECT starts_at FROM ingest_daily_total ORDER BY day"))
+    assert resolve(connected(), known.id, Who(visitors=(1,))).loose_before == first
+    DailyTotal.objects.filter(starts_at=first).update(is_sealed=True)
+    assert first < resolve(connected(), known.id, Who(visitors=(1,))).loose_before <= second
 
 
 def test_another_sites_rows_stay(file: Path) -> None:
