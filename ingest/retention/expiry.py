@@ -13,7 +13,7 @@ PAUSE_SECONDS = 0.02
 
 # Rows that somebody has locked are left for the next night: nothing here waits for a writer.
 OLD_SESSIONS = """
-SELECT last_activity, id FROM ingest_session
+SELECT last_activity, id, visitor_id FROM ingest_session
 WHERE site_id = %(site)s AND last_activity < %(cut)s AND seen_until < %(cut)s
   AND (last_activity, id) > (%(after)s, %(id)s)
 ORDER BY last_activity, id LIMIT %(most)s FOR UPDATE SKIP LOCKED
@@ -24,13 +24,12 @@ DELETE FROM ingest_session s WHERE s.site_id = %(site)s AND s.id = ANY(%(ids)s) 
   SELECT FROM ingest_event e
   WHERE e.site_id = s.site_id AND e.session_id = s.id AND e.ts >= s.seen_from AND e.ts <= s.seen_until
 )
-RETURNING s.visitor_id
+RETURNING s.id
 """
-# Whoever holds a visitor's row may make its sessions, so it is taken before a last look at them.
-LOCK_VISITORS = """
-SELECT id FROM ingest_visitor WHERE site_id = %(site)s AND id = ANY(%(ids)s) AND last_seen < %(cut)s
-ORDER BY id FOR UPDATE SKIP LOCKED
-"""
+# Whoever holds a visitor's row may make its sessions, so it is taken before a last look at them; and where somebody
+# else has it the sessions stay too, for nothing leads to a visitor that has none.
+OLD_VISITORS = "SELECT id FROM ingest_visitor WHERE site_id = %(site)s AND id = ANY(%(ids)s) AND last_seen < %(cut)s"
+LOCK_VISITORS = f"{OLD_VISITORS} ORDER BY id FOR UPDATE SKIP LOCKED"
 DELETE_VISITORS = """
 DELETE FROM ingest_visitor v WHERE v.site_id = %(site)s AND v.id = ANY(%(ids)s)
 AND NOT EXISTS (SELECT FROM ingest_session s WHERE s.site_id = v.site_id AND s.visitor_id = v.id)
@@ -59,20 +58,27 @@ def sessions(conn: psycopg.Connection, site_id: int, cut: datetime) -> Iterator[
         values = {"site": site_id, "cut": cut, "after": after, "id": id_, "most": BATCH}
         with conn.transaction():
             found = conn.execute(OLD_SESSIONS, values).fetchall()
-            gone = _delete(conn, site_id, cut, [id_ for _, id_ in found])
+            gone = _delete(conn, site_id, cut, {id_: visitor for _, id_, visitor in found})
         if not found:
             return
-        after, id_ = found[-1]
+        after, id_, _ = found[-1]
         yield gone
         time.sleep(PAUSE_SECONDS)
 
 
-def _delete(conn: psycopg.Connection, site_id: int, cut: datetime, ids: list[int]) -> Gone:
-    rows = conn.execute(DELETE_SESSIONS, {"site": site_id, "ids": ids}).fetchall() if ids else []
-    visitors = sorted({visitor for (visitor,) in rows})
-    locked = conn.execute(LOCK_VISITORS, {"site": site_id, "ids": visitors, "cut": cut}).fetchall()
-    taken = conn.execute(DELETE_VISITORS, {"site": site_id, "ids": [id_ for (id_,) in locked]}).rowcount
-    return Gone(len(rows), taken)
+def _delete(conn: psycopg.Connection, site_id: int, cut: datetime, visitor_of: dict[int, int]) -> Gone:
+    """Of these sessions. VISITOR_OF: whose each is."""
+    sought = {"site": site_id, "ids": sorted(set(visitor_of.values())), "cut": cut}
+    locked = _ids(conn, LOCK_VISITORS, sought)
+    held = _ids(conn, OLD_VISITORS, sought) - locked
+    ids = [id_ for id_, visitor in visitor_of.items() if visitor not in held]
+    gone = _ids(conn, DELETE_SESSIONS, {"site": site_id, "ids": ids}) if ids else set()
+    taken = conn.execute(DELETE_VISITORS, {"site": site_id, "ids": sorted(locked)}).rowcount
+    return Gone(len(gone), taken)
+
+
+def _ids(conn: psycopg.Connection, query: LiteralString, values: dict[str, object]) -> set[int]:
+    return {id_ for (id_,) in conn.execute(query, values).fetchall()}
 
 
 def count_sessions(conn: psycopg.Connection, site_id: int, cut: datetime) -> Gone:

@@ -98,6 +98,17 @@ def test_what_somebody_holds_is_left_for_the_next_night(old: Site, another: psyc
     assert take(old) == [Gone(1, 1)]
 
 
+def test_a_visitor_whom_somebody_holds_goes_the_next_night(old: Site, another: psycopg.Connection) -> None:
+    """With its sessions: once they were gone nothing would lead to it any more."""
+    write(old, at(MONDAY, 1, 1), at(MONDAY, 1, 2))
+    drop_events()
+    with another.transaction():
+        another.execute("SELECT FROM ingest_visitor WHERE id = 1 FOR UPDATE")
+        assert take(old) == [Gone(1, 1)]
+    assert take(old) == [Gone(1, 1)]
+    assert count_of("visitor") == 0
+
+
 def test_a_visitor_that_comes_back_meanwhile_is_there_afterwards(old: Site, another: psycopg.Connection) -> None:
     """The writer waits for the batch that takes the visitor away, and makes the visitor again."""
     write(old, at(MONDAY, visitor=1))
