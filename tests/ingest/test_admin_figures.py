@@ -7,6 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from ingest.alone import alone
 from ingest.models import JobRun, Site
 from ingest.tasks import verify_site
 from reports.models import User
@@ -54,6 +55,12 @@ def test_a_check_that_finds_a_difference_has_failed(site: Site) -> None:
     rows("UPDATE ingest_session SET page_views = 2 RETURNING 1")
     verify_site(site.pk)
     assert JobRun.objects.get(task="verify").error.startswith("1 differences on 1 of 1 days")
+
+
+def test_a_check_that_is_delivered_again_leaves_the_first_at_it(site: Site) -> None:
+    with alone(f"verify_site {site.pk}"):
+        verify_site(site.pk)
+    assert not JobRun.objects.exists()
 
 
 def test_a_site_that_was_deleted_is_not_checked(db: None) -> None:
