@@ -38,7 +38,7 @@ def sites(keys: list[str] | None, *, is_all: bool) -> list[KnownSite]:
 
 
 def _site(key: str) -> KnownSite:
-    found = Site.objects.filter(key=key).first()
+    found = Site.objects.filter(key=key).first() if key.isascii() else None  # what no UTF-8 holds cannot be sought
     if found is None:
         raise CommandError(f"--site {key[:SHORT_MAX]}: no site has this key. `manage.py sites` lists them.")
     return KnownSite.of(found)

@@ -154,7 +154,7 @@ class _Check:
 
     def _whole(self, raw: Raw, total: Figures | None, named: Sequence[Figures]) -> None:
         stored = self._read("ingest_daily_total", OF_DAY)
-        if self.is_closed and self.waiting.holds_day(self.day, stored):
+        if self.waiting.is_all or (self.is_closed and self.waiting.holds_day(self.day, stored)):
             self.found.pending.append(f"{self.day.date}")
             return
         # A day that is not over has rows by hour alone.

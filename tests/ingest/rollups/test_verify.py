@@ -388,6 +388,16 @@ def test_days_of_another_zone_are_pending(built: Site) -> None:
     assert told(built, "--strict")["differences"] == 0
 
 
+def test_a_day_that_another_zone_has_opened_again_is_pending(site: Site) -> None:
+    """Until the next drain it has the row that it had when it was over."""
+    write(site, at(9, visitor_id=1))
+    backfill.site(KnownSite.of(site), None, None, MIDNIGHT + HOUR)
+    site.timezone = "America/New_York"
+    site.save()
+    report = verify.site(KnownSite.of(site), None, None, MIDNIGHT + HOUR)
+    assert (report.drifts, f"{YESTERDAY}" in report.pending) == ([], True)
+
+
 def test_hours_of_long_ago_are_not_missed(built: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are folded into days."""
     monkeypatch.setattr(verify.check_day, "HOURLY_DAYS", 1)
@@ -501,7 +511,9 @@ def test_a_site_without_anything_agrees(site: Site) -> None:
     assert command(site) == f"shop.example.com ({site.key}): No difference on 0 days with 0 events.\n"
 
 
-@pytest.mark.parametrize("options", [[], ["--site", "nobody"], ["--all", "--from=2026-03-02", "--to=2026-03-01"]])
+@pytest.mark.parametrize(
+    "options", [[], ["--site", "nobody"], ["--site", "\udcff"], ["--all", "--from=2026-03-02", "--to=2026-03-01"]]
+)
 def test_what_cannot_run_ends_with_two(site: Site, options: list[str]) -> None:
     with pytest.raises(CommandError) as ended:
         call_command("verify", *options)
