@@ -94,22 +94,27 @@ def cleanup(
     old = _old_days(run)
     run.expect(2 * len(run.sites) + len(old))
     held = {day: set(events.sites_in(run.conn, day)) for day in old}
-    for site in run.sites:
+    for site in _in_turn(run):
         with _noted(run, f"Site {site.pk}"):
             _close(run, site, [day for day in old if site.pk in held[day]])
-        run.end_unit()
     for day in old:
         with _noted(run, f"Events of {day}"):
             _take_day(run, day)
         run.end_unit()
-    for site in run.sites:
+    for site in _in_turn(run):
         with _noted(run, f"Site {site.pk}"):
             _expire(run, site)
-        run.end_unit()
     if run.is_whole and not run.is_dry:
         _index(run)
     log.info("%s", run.done)
     return run.done
+
+
+def _in_turn(run: _Run) -> Iterator[Site]:
+    """Each as it is by then: a run may take hours, in which an owner decides to keep more."""
+    for site in run.sites:
+        yield from Site.objects.filter(pk=site.pk)
+        run.end_unit()
 
 
 def _old_days(run: _Run) -> list[date]:

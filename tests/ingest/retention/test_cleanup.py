@@ -83,6 +83,18 @@ def test_a_half_removed_day_comes_back_when_its_site_keeps_events_for_longer(old
     assert count_of("event") == 12
 
 
+def test_a_site_that_keeps_more_since_the_run_began_loses_nothing(old: Site) -> None:
+    some_days(old, 2)
+
+    class Changing(jobs.Job):
+        def step(self, done: int, rows: int = 0) -> None:
+            change(old, events_days=36_500, sessions_days=36_500)
+
+    with jobs.run("cleanup") as job:
+        done = clean(MUCH_LATER, job=Changing(job.row))
+    assert (done.events, done.sealed, done.sessions, count_of("session")) == (0, 0, 0, 6)
+
+
 def test_a_half_removed_day_goes_where_no_site_is_left(old: Site) -> None:
     some_days(old, 1)
     partitions.detach(writer.connected(), MONDAY)
