@@ -136,7 +136,7 @@ def test_an_error_takes_the_focus(open_page: Open, faults: list[str]) -> None:
 def test_a_reason_shows_its_samples(open_page: Open) -> None:
     page = open_page("/not-counted?period=24h")
     expect(page.locator("#samples")).to_contain_text("shop.example.com/tea")
-    page.get_by_role("link", name="The event is over 7 days old.").click()
+    page.get_by_role("link", name="The event is over 7 days old, or older").click()
     expect(page.locator("#samples")).to_contain_text("timestamp is over 7 days old.")
     page.get_by_text("As it was sent").click()
     expect(page.locator("#samples pre")).to_have_text('{"name": "signup"}')

@@ -80,7 +80,10 @@ def test_so_is_one_that_was_deleted(
 
 
 def test_a_site_is_paused_and_keeps_parameters(staff: Client, site: Site) -> None:
-    values = {name: str(getattr(site, name)) for name in ("name", "domain", "timezone", "identity", "session_minutes")}
+    values = {
+        name: str(getattr(site, name))
+        for name in ("name", "domain", "timezone", "identity", "session_minutes", "events_days", "sessions_days")
+    }
     inline = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
     switches = {"is_active": "on", "is_paused": "on", "honours_dnt": "on", "kept_parameters": "size,q"}
     staff.post(reverse("admin:ingest_site_change", args=[site.pk]), {**values, **inline, **switches})

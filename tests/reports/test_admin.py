@@ -191,7 +191,8 @@ def test_a_member_is_added_on_the_page_of_the_person(staff: Client) -> None:
 
 def test_a_member_is_added_on_the_page_of_the_site(staff: Client) -> None:
     site, bob = Site.objects.create(name="Shop", domain="shop.example.com"), person("bob")
-    fields = {name: str(getattr(site, name)) for name in ("name", "domain", "timezone", "identity", "session_minutes")}
+    names = ("name", "domain", "timezone", "identity", "session_minutes", "events_days", "sessions_days")
+    fields = {name: str(getattr(site, name)) for name in names}
     form = {**fields, "allowed_hosts": "", "is_active": "on", **membership_form(site, bob)}
     staff.post(reverse("admin:ingest_site_change", args=[site.pk]), form)
     assert Membership.objects.get().user == bob
