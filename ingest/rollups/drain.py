@@ -23,16 +23,18 @@ log = logging.getLogger(__name__)
 Unit = Day | Hour
 Span = tuple[datetime, datetime]
 LOOK_BACK = timedelta(hours=2)
-PAUSE = 10  # a closed day is built again when this many times what it cost have passed
+PAUSE = 10  # closed days are built again when this many times what they cost together have passed
 
 MARKED = """
 SELECT hour, array_agg(id) FROM ingest_dirty_hour WHERE site_id = %s AND hour <= %s GROUP BY 1 ORDER BY 1
 """
 MARKED_SITES = "SELECT DISTINCT site_id FROM ingest_dirty_hour ORDER BY 1"
 LATELY = """
-SELECT day FROM ingest_daily_total
-WHERE site_id = %(site)s AND day = ANY(%(days)s::date[]) AND built_at <= %(now)s
-  AND built_at + took_ms * %(pause)s * interval '1 millisecond' > %(now)s
+SELECT day FROM (
+  SELECT day, built_at, sum(took_ms) OVER () AS together_ms FROM ingest_daily_total
+  WHERE site_id = %(site)s AND day = ANY(%(days)s::date[])
+) dirty
+WHERE built_at <= %(now)s AND built_at + together_ms * %(pause)s * interval '1 millisecond' > %(now)s
 """
 UNMARK = "DELETE FROM ingest_dirty_hour WHERE id = ANY(%s::bigint[])"
 UNMARK_SITE = "DELETE FROM ingest_dirty_hour WHERE site_id = %s"
@@ -175,7 +177,10 @@ def _marks(known: KnownSite, now: datetime) -> list[_Mark]:
 
 
 def _lately(known: KnownSite, units: set[Unit], now: datetime) -> set[Unit]:
-    """Closed days that were dear, and built a short while ago: they wait, and the machine has time for others."""
+    """Closed days that were dear, and built a short while ago: they wait, and the machine has time for others.
+
+    Together: a session that lasts for weeks changes each of its days with each new page.
+    """
     days = {unit.date: unit for unit in units if isinstance(unit, Day)}
     given = {"site": known.id, "days": list(days), "pause": PAUSE, "now": now}
     found = connected().execute(LATELY, given).fetchall() if days else []

@@ -139,6 +139,15 @@ def test_what_is_dear_is_built_again_less_often(site: Site) -> None:
     assert (minute(site, NOON + timedelta(minutes=11)).late, daily(site, "events")) == (0, (2,))
 
 
+def test_days_that_are_dear_together_wait_together(site: Site) -> None:
+    write(site, at(9, visitor_id=1), at(-15, visitor_id=1))
+    drained(site)
+    write(site, at(10, visitor_id=2), at(-14, visitor_id=2))
+    rows("UPDATE ingest_daily_total SET built_at = %s, took_ms = 60000 RETURNING 1", NOON)
+    assert minute(site, NOON + timedelta(minutes=19)).late == 2
+    assert minute(site, NOON + timedelta(minutes=21)).days == 2
+
+
 def test_a_day_that_was_built_in_the_future_is_not_waited_for(site: Site) -> None:
     """By a clock that was ahead."""
     write(site, at(9, visitor_id=1))
