@@ -80,12 +80,26 @@ def _each(drain: Callable[[KnownSite], Drained]) -> Drained:
     """Of every site. One that cannot be built keeps no other from it. Raises when the database is away."""
     done = Drained()
     for site_id in _site_ids():
-        known = sites.as_stored(site_id)
-        if known is None:
-            connected().execute(UNMARK_SITE, (site_id,))
-        else:
-            done += drain(known)
+        try:
+            done += _of_site(site_id, drain)
+        except Exception as error:
+            done += _failed(f"site {site_id}", error)
     return done
+
+
+def _of_site(site_id: int, drain: Callable[[KnownSite], Drained]) -> Drained:
+    known = sites.as_stored(site_id)
+    if known is None:
+        connected().execute(UNMARK_SITE, (site_id,))
+        return Drained()
+    return drain(known)
+
+
+def _failed(what: str, error: Exception) -> Drained:
+    """Called where it was caught. Raises when the database is away: nothing else could be built either."""
+    connected()  # anew, if its end was what failed
+    log.exception("Not built: %s.", what)
+    return Drained(failed=(f"{what}: {str(error).strip()}",))
 
 
 def _site_ids() -> list[int]:
@@ -165,9 +179,7 @@ def _build(known: KnownSite, unit: Unit, now: datetime) -> tuple[Drained, bool]:
         log.info("Not built: %s", final)
         return Drained(), True
     except Exception as error:
-        connected()  # anew, if that was what ended; raises when the database is away
-        log.exception("Site %d, %s could not be built.", known.id, unit.start)
-        return Drained(failed=(f"site {known.id}, {unit.start:%Y-%m-%d %H:%M}: {str(error).strip()}",)), False
+        return _failed(f"site {known.id}, {unit.start:%Y-%m-%d %H:%M}", error), False
 
 
 def _marks(known: KnownSite, now: datetime) -> list[_Mark]:

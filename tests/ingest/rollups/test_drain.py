@@ -234,6 +234,15 @@ def test_a_day_that_failed_when_it_closed_is_dirty(site: Site) -> None:
     assert marks(site) == [MIDNIGHT + hour * HOUR for hour in range(24)]
 
 
+def test_a_site_whose_zone_nobody_knows_keeps_no_other_from_being_built(site: Site) -> None:
+    """As after a move to a machine with older data of zones."""
+    other = Site.objects.create(name="Blog", domain="blog.example.com")
+    write(other, at(9, visitor_id=1))
+    Site.objects.filter(pk=site.pk).update(timezone="Mars/Olympus_Mons")
+    assert drain.closed_days(NOON).failed == (f"site {site.pk}: 'No time zone found with key Mars/Olympus_Mons'",)
+    assert daily(other, "events") == (1,)
+
+
 def test_a_site_that_fails_keeps_no_other_from_being_built(site: Site) -> None:
     other = Site.objects.create(name="Blog", domain="blog.example.com")
     write(site, at(9, visitor_id=1))
