@@ -6,7 +6,7 @@ import psycopg
 from psycopg import sql
 
 from ingest.clock import HOUR, hour_start
-from ingest.models import RollupState
+from ingest.models import RollupState, Site
 from ingest.rollups import rows
 from ingest.rollups.buckets import today
 from ingest.sites import KnownSite
@@ -27,15 +27,19 @@ SELECT %s, hour FROM generate_series(%s::timestamptz, %s::timestamptz, interval 
 
 
 def of(site: KnownSite, now: datetime) -> RollupState:
-    """As it stands, but never ahead of NOW. A site without one begins now: all it had before is marked dirty."""
+    """As it stands, but never ahead of NOW. A site without one begins now: all it had before is marked dirty.
+
+    Of another zone still where SITE was read before its zone was changed: nothing can be built for it then.
+    """
     here = today(site.zone, now)
     fresh = {"zone": site.zone.key, "hours_until": hour_start(site.zone, now), "days_until": here}
     found, _ = RollupState.objects.get_or_create(site_id=site.id, defaults=fresh)
     if found.zone != site.zone.key:
         with connected().transaction():
             connected().execute(LOCK, (site.id,))
-            _rezone(connected(), site, now)
-            RollupState.objects.filter(site_id=site.id).update(**fresh)
+            if Site.objects.filter(pk=site.id, timezone=site.zone.key).exists():
+                _rezone(connected(), site, now)
+                RollupState.objects.filter(site_id=site.id).update(**fresh)
         found.refresh_from_db()
     elif found.hours_until > now or found.days_until > here:
         # The machine's clock was ahead: what was built as over is still open, and is built again when it closes.

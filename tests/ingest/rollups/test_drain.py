@@ -281,6 +281,19 @@ def test_another_zone_moves_what_was_built(site: Site) -> None:
     assert RollupState.objects.get(site_id=site.pk).zone == "America/New_York"
 
 
+def test_who_still_knows_the_former_zone_brings_no_day_back_to_it(site: Site) -> None:
+    """A cleanup and a backfill of all sites read them when they begin."""
+    write(site, at(9, visitor_id=1))
+    before = KnownSite.of(site)
+    drained(site)
+    rezoned(site, "Asia/Tokyo")
+    drained(site)
+    built = rows("SELECT * FROM ingest_daily_total")
+    assert drain.of_closed_days(before, NOON + DAY).days == 0
+    assert RollupState.objects.get(site_id=site.pk).zone == "Asia/Tokyo"
+    assert rows("SELECT * FROM ingest_daily_total") == built
+
+
 def test_no_hour_of_the_old_zone_is_left(site: Site) -> None:
     write(site, at(9.1, visitor_id=1), at(9.9, visitor_id=2), today_at(8.1, visitor_id=3), today_at(8.9, visitor_id=4))
     drained(site)
