@@ -32,7 +32,7 @@ def _who(request: HttpRequest, site: Site) -> Who:
     """Of the body `{"user_id": …}` or `{"visitor_id": …}`. Raises BadRequest."""
     try:
         told: Any = json.loads(request.body)
-    except ValueError:  # no JSON, or text that is no UTF-8
+    except (ValueError, RecursionError):  # no JSON, text that is no UTF-8, nested without an end
         raise BadRequest("The body is no JSON.", "body") from None
     if not isinstance(told, dict) or len(told.keys() & people.WAYS.keys()) != 1:
         raise BadRequest("The body must be an object with user_id or visitor_id.", "body")
