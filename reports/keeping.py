@@ -23,6 +23,7 @@ class Tier(NamedTuple):
     field: str  # of the site
     label: str
     about: str  # what it is for, and what goes with it
+    empty: str = ""  # what no number means
 
 
 TIERS = (
@@ -42,7 +43,8 @@ TIERS = (
     Tier(
         "aggregates_days",
         "Daily figures",
-        "Figures of each day by page, source, country and the rest; a small part of what events take. Empty: for ever.",
+        "Figures of each day by page, source, country and the rest; a small part of what events take.",
+        empty="Empty: for ever.",
     ),
 )
 TASKS = {
@@ -51,6 +53,7 @@ TASKS = {
     "drain_closed_days": "Days counted",
     "backfill": "Days counted again",
     "verify": "Figures checked",
+    "erase_person": "Person erased",
 }
 
 
@@ -68,6 +71,7 @@ def tiers(site: Site, told: dict[str, str], errors: dict[str, str]) -> list[dict
             "field": tier.field,
             "label": tier.label,
             "about": tier.about,
+            "empty": tier.empty,
             "value": told.get(tier.field, _number(getattr(site, tier.field))),
             "kept": _for(getattr(site, tier.field)),
             "error": errors.get(tier.field, ""),

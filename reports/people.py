@@ -18,7 +18,7 @@ from reports import formats
 SHOWN = 50  # requests
 WAYS = {
     "user_id": ("User id", "As your pages give it to identify, letter by letter."),
-    "visitor_id": ("Visitor id", "The id that the browser keeps, or the visitor's number."),
+    "visitor_id": ("Visitor id", "The id that the browser keeps, or the visitor's number: all of it, whoever used it."),
 }
 DONE = {"erasing": "The erasure was handed to a worker. The list below says when it is done."}
 

@@ -347,6 +347,13 @@ def test_a_run_whose_process_died_is_told_as_failed(site: Site) -> None:
     assert not keeping.is_counting_again(site)
 
 
+def test_every_task_of_a_site_has_words_of_its_own(site: Site) -> None:
+    for task in ("backfill", "verify", "erase_person", "cleanup"):
+        run(task, site_id=site.pk)
+    found = {row["task"] for row in keeping.ran(site, datetime.now(UTC))}
+    assert found == {"Days counted again", "Figures checked", "Person erased", "Cleanup"}
+
+
 def test_a_site_for_which_nothing_ran_says_so(people: Cast) -> None:
     assert "Nothing ran yet" in page(people)
 
@@ -359,6 +366,7 @@ def test_who_may_only_view_reads_it_and_changes_nothing(people: Cast) -> None:
     html = people.bob.get(address(people.site)).content.decode()
     assert "90 days" in html
     assert "for ever" in html
+    assert "Empty:" not in html
     assert "<code>plan</code>" in html
     assert f'action="{address(people.site)}' not in html
     assert f'href="/sites/{people.site.key}/exclusions"' not in html
