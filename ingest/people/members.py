@@ -1,7 +1,8 @@
 """A person's number out of the sets of days that can never be counted again.
 
 Other days are marked dirty and counted anew. A final day has lost its raw rows, and its sets alone still say who was
-there: the number goes out of them, and sums, in which nobody can be told from others, stay. Sealed days have no sets.
+there: the number goes out of them. A value at which nobody else was goes whole, being about this person alone; other
+sums, in which nobody can be told from others, stay. Sealed days have no sets.
 """
 
 from collections.abc import Iterable, Mapping
@@ -43,8 +44,9 @@ class Table(NamedTuple):
 
     def statement(self, text: LiteralString) -> sql.Composed:
         key = [sql.Identifier(name) for name in (self.at, *self.more)]
+        values = sql.SQL(", ").join(sql.Placeholder() * len(key))
         names = {"table": sql.Identifier(self.name), "at": sql.Identifier(self.at), "key": sql.SQL(", ").join(key)}
-        return sql.SQL(text).format(**names)
+        return sql.SQL(text).format(**names, values=values)
 
 
 TOTALS = (Table("ingest_daily_total", "day", ()), Table("ingest_hourly_total", "hour", ()))
@@ -60,6 +62,7 @@ WRITE = """
 UPDATE {table} SET members = %s, visitors = %s
 WHERE site_id = %s AND ({key}) = ({values}) AND members IS NOT NULL
 """
+DELETE = "DELETE FROM {table} WHERE site_id = %s AND ({key}) = ({values}) AND members IS NOT NULL"
 PUT_ASIDE = "UPDATE {table} SET place = place + %s WHERE site_id = %s AND {at} = %s AND dimension = %s"
 PUT_IN_ORDER = """
 UPDATE {table} row SET place = sorted.place FROM (
@@ -119,20 +122,20 @@ def _take_out(conn: psycopg.Connection, site_id: int, within: dict[str, tuple[An
 def _smaller(
     conn: psycopg.Connection, table: Table, site_id: int, within: tuple[Any, Any], gone: BitMap
 ) -> list[tuple[Any, ...]]:
-    """Writes the sets of TABLE without GONE; returns the keys of those that had any of them."""
+    """Writes the sets of TABLE without GONE; returns the keys of those that had any of them. Of a breakdown the rows
+    whose sets are empty then are deleted."""
     rows = []
     with psycopg.ServerCursor(conn, "members") as cursor:
         cursor.execute(table.statement(READ), (site_id, *within), binary=True)
         while chunk := cursor.fetchmany(CHUNK):
             rows += [(sets.loaded(members) - gone, key) for members, *key in chunk if sets.loaded(members) & gone]
-    values = sql.SQL(", ").join(sql.Placeholder() * (1 + len(table.more)))
-    write = sql.SQL(WRITE).format(
-        table=sql.Identifier(table.name),
-        key=sql.SQL(", ").join(map(sql.Identifier, (table.at, *table.more))),
-        values=values,
-    )
+    stay = [(left, key) for left, key in rows if left or not table.more]
+    empty = [key for left, key in rows if table.more and not left]
     with psycopg.Cursor(conn) as cursor:
-        cursor.executemany(write, [(sets.stored(left), len(left), site_id, *key) for left, key in rows])
+        cursor.executemany(
+            table.statement(WRITE), [(sets.stored(left), len(left), site_id, *key) for left, key in stay]
+        )
+        cursor.executemany(table.statement(DELETE), [(site_id, *key) for key in empty])
     return [tuple(key) for _, key in rows]
 
 

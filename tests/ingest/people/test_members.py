@@ -69,11 +69,15 @@ def test_breakdowns_lose_the_number_and_are_in_order_again(site: Site, known: Kn
     assert values("page") == [("/a", 2, 2), ("/tea", 1, 4)]
 
 
-def test_a_value_of_theirs_alone_keeps_its_sums(site: Site, known: KnownSite) -> None:
-    write([batch(site, at(0, "/mine", visitor_id=1, user_id="jo"), at(0, "/a", visitor_id=2))])
+def test_a_value_of_theirs_alone_goes_whole(site: Site, known: KnownSite) -> None:
+    """Its name may be the person's own, and nobody else is in its sums."""
+    mine = at(0, "/account/jo", visitor_id=1, user_id="jo")
+    write([batch(site, mine, *(at(0, "/a", visitor_id=number) for number in (1, 2)))])
     end(site)
     erased(known, by_user("jo"))
-    assert values("page") == [("/a", 1, 1), ("/mine", 0, 1)]
+    assert values("page") == [("/a", 1, 2)]
+    assert rows("SELECT value FROM ingest_hourly_breakdown WHERE value = '/account/jo'") == []
+    assert total("page_views") == (3,)
 
 
 def test_hours_of_the_day_lose_the_number_too(site: Site, known: KnownSite) -> None:
