@@ -2,7 +2,7 @@
 
 import tempfile
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.http import FileResponse, HttpResponse, QueryDict
@@ -16,6 +16,7 @@ from ingest.sites import KnownSite
 from reports import formats
 
 SHOWN = 50  # requests
+LATE = timedelta(days=1)  # a worker tries twice a minute: it, or the broker with the person's id, is gone
 WAYS = {
     "user_id": ("User id", "As your pages give it to identify, letter by letter."),
     "visitor_id": ("Visitor id", "The id that the browser keeps, or the visitor's number: all of it, whoever used it."),
@@ -109,6 +110,7 @@ def _row(one: PersonRequest, site: Site) -> dict[str, Any]:
         "asked_at": _moment(one.asked_at, site),
         "asked_by": one.asked_by,
         "is_done": one.done_at is not None,
+        "is_late": one.done_at is None and one.asked_at < now() - LATE,
         "done_at": _moment(one.done_at, site) if one.done_at else "",
         "counts": _counts(one),
     }

@@ -32,7 +32,7 @@ def _shown(request: HttpRequest, site: Site, asked: Asked, status: int = 200, **
         "ways": asked.ways(),
         "asked": asked,
         "requests": requests,
-        "is_under_way": any(not one["is_done"] for one in requests),
+        "is_under_way": any(not (one["is_done"] or one["is_late"]) for one in requests),
         "is_anonymous": site.identity == Site.Identity.ANONYMOUS,
         **said,
     }

@@ -2,12 +2,13 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from django.test import Client
+from django.utils.timezone import now
 from kombu.exceptions import OperationalError
 
 from ingest import tasks
@@ -153,6 +154,15 @@ def test_an_erasure_is_handed_to_a_worker(people: Cast, handed: Handed) -> None:
     tasks.erase_person(number, user, visitors)
     assert "Erasure alice@example.com 1 visitor, 1 session, 2 events" in page(people)
     assert "Under way" not in page(people)
+
+
+def test_an_erasure_that_nobody_finishes_asks_to_be_asked_for_again(people: Cast) -> None:
+    """Whom it was about stood in the message alone, which may be lost."""
+    PersonRequest.objects.create(site=people.site, kind="erasure", asked_by="x", asked_at=now() - timedelta(days=2))
+    html = page(people)
+    assert "Not finished Erase again" in html
+    assert "Under way" not in html
+    assert "Look again" not in html
 
 
 @pytest.mark.parametrize("name", ["", "shop", "jo"])
