@@ -1,6 +1,7 @@
 """Holds aggregates to what is stored."""
 
 import json
+import logging
 from argparse import RawDescriptionHelpFormatter
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ EPILOG = """\
 Ends with 0 when everything agrees, with 1 when something differs (or still does after --repair), with 2 when it could
 not run. A bucket that waits to be built again is pending, and no difference.
 """
+log = logging.getLogger(__name__)
 MOST_SHOWN = 50
 MOST_LISTED = 1_000  # of JSON
 DIFFERS, FAILED = 1, 2
@@ -61,6 +63,9 @@ class Command(BaseCommand):
             raise CommandError(told, returncode=FAILED) from error
         except KeyboardInterrupt as error:
             raise CommandError("Stopped; nothing is left half done.", returncode=FAILED) from error
+        except Exception as error:  # Python ends with 1, which says that something differs
+            log.exception("The check could not go on.")
+            raise CommandError(f"Stopped. {type(error).__name__}: {error}", returncode=FAILED) from error
         told = _json(done) if options["json"] else "\n".join(line for one in done for line in _lines(one))
         if any(one.report.drifted for one in done):
             self.stdout.write(told)

@@ -520,6 +520,13 @@ def test_what_cannot_run_ends_with_two(site: Site, options: list[str]) -> None:
     assert ended.value.returncode == 2
 
 
+def test_a_day_that_cannot_be_counted_ends_with_two(built: Site) -> None:
+    change("UPDATE ingest_visitor SET number = %s WHERE number = 1", 1 << 40)
+    with pytest.raises(CommandError, match="OverflowError: visitor number 1099511627776") as ended:
+        call_command("verify", "--all")
+    assert ended.value.returncode == 2
+
+
 def test_a_database_that_is_away_ends_with_two(committed: Site) -> None:
     with no_postgres(), pytest.raises(CommandError, match="PostgreSQL says: ") as ended:
         call_command("verify", "--all")
