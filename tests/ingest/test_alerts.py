@@ -88,6 +88,15 @@ def test_a_server_that_refuses_everybody_fails_nothing(settings: Settings) -> No
         assert server.mails == []
 
 
+@pytest.mark.parametrize("address", ["ops@", "a@b@c", "\ud800@example.com"])
+def test_what_is_no_address_fails_nothing(
+    server: MailServer, settings: Settings, caplog: pytest.LogCaptureFixture, address: str
+) -> None:
+    settings.ALERT_EMAILS = [address]
+    assert not alerts.send("cleanup fails", "The disk is full.")
+    assert caplog.messages[-1].startswith("No alert could be mailed by 127.0.0.1: ")
+
+
 def test_a_server_that_says_nothing_is_not_waited_for(settings: Settings) -> None:
     settings.EMAIL_TIMEOUT = 0.2
     with mail_server(is_silent=True) as server:
