@@ -17,7 +17,7 @@ from ingest import rules, withdrawal, writer
 from ingest.models import Shield, Site
 from ingest.sites import KnownSite
 from ingest.steps import BLOCKS
-from ingest.store import ledger, removal
+from ingest.store import closed, ledger, removal
 from ingest.withdrawal import Taken
 
 log = logging.getLogger(__name__)
@@ -141,6 +141,7 @@ def _taken(site: KnownSite, shield: Shield, reach: removal.Reach, ids: list[int]
 
 
 def _take(conn: psycopg.Connection, site: KnownSite, shield: Shield, reach: removal.Reach, ids: list[int]) -> Taken:
+    closed.take_turns(conn, site.id)  # first: whoever imports holds no visitor while they wait for this
     taken = withdrawal.take(conn, site, reach, removal.hold(conn, reach, ids))
     if taken is None:
         return Taken(0, 0, set(), [])

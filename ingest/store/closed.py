@@ -1,8 +1,8 @@
 """Days that were counted for the last time: nothing is written into them any more.
 
 A live event is far younger when a day is closed; it meets a closed day only where its site kept events for less before.
-An import may be of any age, and takes turns with the closing of days by the site's row of `ingest_rollup_state`, which
-it changes in its own transaction.
+An import may be of any age, as may what a rule takes away. Both take turns with the closing of days by the site's row
+of `ingest_rollup_state`, which they change in their own transaction.
 """
 
 from collections.abc import Collection

@@ -2,7 +2,7 @@
 
 import threading
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 from ingest import withdrawal
 from ingest.event import Context
 from ingest.models import Shield, Site
+from ingest.retention import closing
+from ingest.rollups import state
+from ingest.rollups.buckets import day_of
 from ingest.shields_past import Applied, apply, preview, since_days
-from ingest.writer import write
+from ingest.sites import KnownSite
+from ingest.writer import connected, write
 from tests.conftest import counts, rows
 from tests.ingest.examples import CHROME, batch
 from tests.ingest.past import NOON, SINCE, at, rule
@@ -306,6 +310,22 @@ def test_it_runs_beside_a_writer_and_beside_itself(committed: Site) -> None:
 
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+def test_a_day_is_not_closed_with_what_a_rule_is_taking_away(committed: Site, another: psycopg.Connection) -> None:
+    write([batch(committed, at(0, "/"), at(1, "/admin"))])
+    known, admin = KnownSite.of(committed), rule(committed, "path", "/admin")
+    state.of(known, datetime.now(UTC))
+    day = day_of(known.zone, NOON.date())
+    closer = threading.Thread(
+        target=with_own_connection, args=(lambda: closing.close(known, [day], datetime.now(UTC), day.start),)
+    )
+    with connected().transaction():
+        apply(committed, admin, SINCE)
+        closer.start()
+        wait_for(lambda: not closer.is_alive() or another.execute(WAITING).fetchone() == (1,))
+    closer.join()
+    assert rows("SELECT events, is_final FROM ingest_daily_total") == [(1, True)]
 
 
 def test_a_visitor_who_is_deleted_under_a_writer_gets_a_number(committed: Site, another: psycopg.Connection) -> None:
