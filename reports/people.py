@@ -19,7 +19,10 @@ SHOWN = 50  # requests
 LATE = timedelta(days=1)  # a worker tries twice a minute: it, or the broker with the person's id, is gone
 WAYS = {
     "user_id": ("User id", "As your pages give it to identify, letter by letter."),
-    "visitor_id": ("Visitor id", "The id that the browser keeps, or the visitor's number: all of it, whoever used it."),
+    "visitor_id": (
+        "Visitor id",
+        "The id that the browser keeps, or the ID in the admin: all of it, whoever used it.",
+    ),
 }
 DONE = {"erasing": "The erasure was handed to a worker. The list below says when it is done."}
 

@@ -15,7 +15,7 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument("--site", required=True, metavar="KEY", help="the site's key, as in its snippet")
     one = parser.add_mutually_exclusive_group(required=True)
     one.add_argument("--user", metavar="ID", help="the user id that was given to identify")
-    one.add_argument("--visitor", metavar="ID", help="the id that the browser keeps, or the number in the admin")
+    one.add_argument("--visitor", metavar="ID", help="the id that the browser keeps, or the ID that the admin lists")
 
 
 def chosen(options: dict[str, Any]) -> tuple[Site, Who]:

@@ -54,7 +54,7 @@ def by_user(told: Any) -> Who:
 
 
 def by_visitor(site: KnownSite, told: Any) -> Who:
-    """The id that the browser keeps, or the number that stands in the admin; either might look like the other.
+    """The id that the browser keeps, or the 64-bit id that the admin lists; either might look like the other.
 
     Raises Unclear.
     """

@@ -98,7 +98,11 @@ def remove(conn: psycopg.Connection, day: date, now: datetime) -> int | None:
         partitions.ensure(conn, [day])
         return None
     count = count_in(conn, day, found.going)
-    archive.write(conn, day)
+    try:
+        archive.write(conn, day)
+    except Exception:
+        partitions.ensure(conn, [day])  # until the next run its rows are there for whoever asks for them
+        raise
     return count if partitions.drop(conn, day) else None
 
 

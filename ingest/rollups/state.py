@@ -5,14 +5,13 @@ from datetime import date, datetime, timedelta
 import psycopg
 from psycopg import sql
 
-from ingest.clock import HOUR, hour_start
+from ingest.clock import hour_start
 from ingest.models import RollupState, Site
 from ingest.rollups import rows
 from ingest.rollups.buckets import today
 from ingest.sites import KnownSite
 from ingest.writer import connected
 
-FIRST_EVENT = "SELECT min(ts) FROM ingest_event WHERE site_id = %s"
 FINAL_UNTIL = "SELECT max(ends_at) FROM ingest_daily_total WHERE site_id = %s AND is_final"
 LOCK = "SELECT 1 FROM ingest_rollup_state WHERE site_id = %s FOR UPDATE"  # waits for whoever builds a day
 CLEAR_DAYS = sql.SQL("""
@@ -20,9 +19,11 @@ DELETE FROM {table} WHERE site_id = %(site)s AND day NOT IN (
   SELECT day FROM ingest_daily_total WHERE site_id = %(site)s AND is_final
 )
 """)
+# Hours with events alone: of a site with a few old days the years between are not to be counted.
 MARK = """
 INSERT INTO ingest_dirty_hour (site_id, hour)
-SELECT %s, hour FROM generate_series(%s::timestamptz, %s::timestamptz, interval '1 hour') AS hour
+SELECT DISTINCT site_id, date_trunc('hour', ts, 'UTC') FROM ingest_event
+WHERE site_id = %s AND ts >= coalesce(%s::timestamptz, '-infinity')
 """
 
 
@@ -63,11 +64,8 @@ def _rezone(conn: psycopg.Connection, site: KnownSite, now: datetime) -> None:
     Days whose raw rows are gone stay as they are, in the zone they were counted in.
     """
     [final] = conn.execute(FINAL_UNTIL, (site.id,)).fetchone() or [None]
-    [first] = conn.execute(FIRST_EVENT, (site.id,)).fetchone() or [None]
     rows.clear_hours(conn, site.id, final or datetime.min.replace(tzinfo=now.tzinfo), now + timedelta(days=2))
     # The totals last: they say which days are final.
     for table in reversed(rows.DAILY):
         conn.execute(CLEAR_DAYS.format(table=sql.Identifier(table)), {"site": site.id})
-    start = max(filter(None, (first, final)), default=None)
-    if start is not None:
-        conn.execute(MARK, (site.id, hour_start(site.zone, start), now + HOUR))
+    conn.execute(MARK, (site.id, final))

@@ -4,11 +4,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
 from ingest import jobs, partitions, writer
 from ingest.models import JobRun, RollupState, Site
@@ -296,6 +298,17 @@ def test_events_that_come_meanwhile_are_stored_and_counted(old: Site) -> None:
     assert sum(stored) + sum(refused) == 8 * len(stored)
     assert count_of("event") - len(stored) == one("SELECT count(*) FROM ingest_event WHERE ts < '2002-01-01'")
     assert one("SELECT sum(events)::int FROM ingest_daily_total WHERE day < '2001-02-01'") == 16 + sum(stored)
+
+
+def test_rows_that_cannot_be_archived_stay_where_they_can_be_asked_for(
+    old: Site, settings: Settings, tmp_path: Path
+) -> None:
+    some_days(old, 2)
+    (tmp_path / "file").touch()
+    settings.INGEST_ARCHIVE_DIR = str(tmp_path / "file" / "archive")
+    before = count_of("event")
+    assert clean().failed
+    assert count_of("event") == before > 0
 
 
 def test_archives_are_off_unless_they_are_asked_for(old: Site) -> None:

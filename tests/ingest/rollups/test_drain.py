@@ -12,7 +12,7 @@ from django.db import connection
 from ingest import sites
 from ingest.clock import DAY, HOUR
 from ingest.models import RollupState, Site
-from ingest.rollups import drain, rebuild
+from ingest.rollups import drain, rebuild, state
 from ingest.rollups import rows as stored_rows
 from ingest.rollups.buckets import day_of
 from ingest.sites import KnownSite
@@ -301,6 +301,15 @@ def test_no_hour_of_the_old_zone_is_left(site: Site) -> None:
     drained(site)
     assert {hour.minute for hour in hours(site, "events")} == {15}
     assert sum(events for (events,) in hours(site, "events").values()) == 4
+
+
+def test_another_zone_marks_no_hour_without_events(site: Site) -> None:
+    """Of a site with a few old days the years between are not counted."""
+    write(site, at(-40, visitor_id=1), at(9, visitor_id=2))
+    drained(site)
+    rezoned(site, "Asia/Tokyo")
+    state.of(KnownSite.of(site), NOON)
+    assert marks(site) == [MIDNIGHT - DAY - 40 * HOUR, MIDNIGHT - DAY + 9 * HOUR]
 
 
 def test_a_day_that_is_open_in_the_new_zone_loses_its_row(site: Site) -> None:
