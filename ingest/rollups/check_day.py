@@ -35,10 +35,13 @@ SET LOCAL idle_in_transaction_session_timeout = 0
 """
 MARKED = "SELECT DISTINCT hour FROM ingest_dirty_hour WHERE site_id = %s AND hour > %s AND hour < %s"
 WITHIN = sql.SQL("SELECT * FROM {table} WHERE site_id = %(site)s AND hour >= %(start)s AND hour < %(end)s")
+AT_HOUR = sql.SQL("SELECT * FROM {table} WHERE site_id = %(site)s AND hour = %(hour)s")
 OF_DAY = sql.SQL("SELECT * FROM {table} WHERE site_id = %(site)s AND day = %(day)s")
 OF_DIMENSION = sql.SQL("{rows} AND dimension = %(dimension)s ORDER BY place")
 # Of properties that the site has chosen no longer, or of nothing that there is.
 UNKNOWN = sql.SQL("{rows} AND dimension <> ALL(%(known)s) ORDER BY dimension, place")
+# Of hours that are none, too.
+STRAY = sql.SQL("{rows} AND (dimension <> ALL(%(known)s) OR hour <> ALL(%(hours)s)) ORDER BY hour, dimension, place")
 TOTAL: Value = ("",)
 Rows = list[dict[str, Any]]
 
@@ -140,15 +143,16 @@ class _Check:
             self._hourly_breakdowns(raw, pending)
 
     def _hourly_breakdowns(self, raw: Raw, pending: set[datetime]) -> None:
-        known = list[str]()
+        """An hour at a time: all of a day may have a million rows."""
+        table, known = "ingest_hourly_breakdown", list[str]()
         for dimension, found in recount.breakdowns(raw):
             known.append(dimension)
-            stored = _by(self._read("ingest_hourly_breakdown", WITHIN, dimension), "hour")
-            counted = dict(zip(self.edges[:-1], found.rows, strict=True))
-            for at in sorted({*counted, *stored} - pending):
-                place = Place("ingest_hourly_breakdown", at, dimension)
-                self.found.add(between(place, _valued(stored.get(at, [])), _counted(counted.get(at, []))))
-        self._unknown("ingest_hourly_breakdown", WITHIN, known)
+            for at, counted in zip(self.edges[:-1], found.rows, strict=True):
+                if at not in pending:
+                    stored = self._read(table, AT_HOUR, dimension, hour=at)
+                    self.found.add(between(Place(table, at, dimension), _valued(stored), _counted(counted)))
+        query = STRAY.format(rows=WITHIN.format(table=sql.Identifier(table)))
+        self._unknown(table, "hour", query, known, hours=[*self.edges[:-1], *pending])
 
     # --- The day ------------------------------------------------------------------------------------------
 
@@ -177,7 +181,8 @@ class _Check:
             place = Place("ingest_daily_breakdown", self.day.date, dimension)
             [values] = found.rows
             self.found.add(between(place, _valued(rows), _counted(values) if self.is_closed else ()))
-        self._unknown("ingest_daily_breakdown", OF_DAY, known)
+        query = UNKNOWN.format(rows=OF_DAY.format(table=sql.Identifier("ingest_daily_breakdown")))
+        self._unknown("ingest_daily_breakdown", "day", query, known)
         return capped
 
     # --- Rows ---------------------------------------------------------------------------------------------
@@ -194,18 +199,16 @@ class _Check:
         ]
         self.found.add(between(Place(table, at, "event and label"), rows, counted))
 
-    def _unknown(self, table: str, where: sql.SQL, known: list[str]) -> None:
-        query = UNKNOWN.format(rows=where.format(table=sql.Identifier(table)))
-        at = "day" if where is OF_DAY else "hour"
-        for row in _rows(self.conn, query, {**self.given, "known": known}):
+    def _unknown(self, table: str, at: str, query: sql.Composed, known: list[str], **given: Any) -> None:
+        for row in _rows(self.conn, query, {**self.given, "known": known, **given}):
             place = Place(table, row[at], row["dimension"])
             self.found.add(between(place, _valued([row]), ()))
 
-    def _read(self, table: str, where: sql.SQL, dimension: str = "") -> Rows:
+    def _read(self, table: str, where: sql.SQL, dimension: str = "", **given: Any) -> Rows:
         query = where.format(table=sql.Identifier(table))
         if dimension:
             query = OF_DIMENSION.format(rows=query)
-        return _rows(self.conn, query, {**self.given, "dimension": dimension})
+        return _rows(self.conn, query, {**self.given, "dimension": dimension, **given})
 
 
 NAMED_FIGURES = ("events", "visitors", "sessions")
