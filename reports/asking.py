@@ -11,7 +11,7 @@ from django.http import QueryDict
 
 from ingest.clock import day_of
 from ingest.models import Site
-from reports import realtime
+from reports import realtime, stored
 from reports.links import TABS, Links
 from reports.queries import buckets, parse, periods
 from reports.queries.answer import compared_of
@@ -63,6 +63,18 @@ class Asked:
             return None
         is_before = first is not None and compared is not None and compared.end <= first
         return day_of(self.query.period.zone, first) if first and is_before else None
+
+    @cached_property
+    def events_since(self) -> date | None:
+        """The first day with all its single events, where the period or its comparison begins before it."""
+        try:
+            kept = stored.events_from(self.site.pk)
+        except TROUBLE:  # told where the figures are
+            return None
+        compared = compared_of(self.query)
+        start = min(self.query.period.start, compared.start) if compared else self.query.period.start
+        is_cut = kept is not None and (start < kept or self.is_all_time)
+        return day_of(self.query.period.zone, kept) if kept and is_cut else None
 
     @property
     def question(self) -> Query:

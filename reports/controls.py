@@ -144,3 +144,14 @@ def _chip(asked: Asked, words: FilterWords) -> dict[str, Any]:
         "remove_url": asked.links.without_filter(words.told),
         "remove_label": f"Remove {words}",
     }
+
+
+def gone(asked: Asked) -> str:
+    """What the reader must know of a period of which not all events are kept; empty otherwise."""
+    if asked.events_since is None:
+        return ""
+    day = formats.day(asked.events_since)
+    return (
+        f"Single events are kept from {day} on. What these figures count from events is missing before that; daily "
+        "figures of those days are kept, and are not shown here."
+    )

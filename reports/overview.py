@@ -241,6 +241,7 @@ def figures(asked: Asked) -> dict[str, Any]:
     return {
         "controls": controls.controls(asked),
         "chips": controls.chips(asked),
+        "gone": controls.gone(asked),
         "clear_url": asked.links.without_filters(),
         "kpis": cards,
         "chart": chart(asked, error),

@@ -22,6 +22,7 @@ SELECT zone, hours_until, days_until,
        (SELECT count(DISTINCT hour) FROM ingest_dirty_hour WHERE site_id = %(site)s AND hour <= %(over)s)
 FROM ingest_rollup_state WHERE site_id = %(site)s
 """)
+CLOSED = sql.SQL("SELECT max(ends_at) FROM ingest_daily_total WHERE site_id = %(site)s AND is_final")
 OF_ALL = ("cleanup", "drain_hours", "drain_closed_days")  # tasks that work for every site
 OWN_RUNS = 5
 
@@ -50,6 +51,11 @@ def reached(site_id: int, now: datetime) -> Reached | None:
     """None for a site that was never counted."""
     found = rows(REACHED, {"site": site_id, "over": now - HOUR})
     return Reached(*found[0]) if found else None
+
+
+def events_from(site_id: int) -> datetime | None:
+    """Where the last day ends whose single events are gone, or about to go; None where there is no such day."""
+    return rows(CLOSED, {"site": site_id})[0][0]
 
 
 def runs(site_id: int) -> list[JobRun]:

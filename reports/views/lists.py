@@ -34,6 +34,7 @@ def page(request: HttpRequest, site: Site, tab: str) -> HttpResponse:
         "overview_url": question.links.at(overview).to(),
         "controls": controls.controls(question),
         "chips": controls.chips(question),
+        "gone": controls.gone(question),
         "clear_url": question.links.without_filters(),
         "list": lists.context(question, slot, chosen, request.GET),
     }

@@ -9,10 +9,12 @@ import pytest
 from django.http import QueryDict
 from pytest_django import Settings
 
-from ingest.models import Site
-from reports import lists, overview, panels
+from ingest.clock import DAY
+from ingest.models import DailyTotal, Site
+from ingest.models.rollups import Figures
+from reports import controls, lists, overview, panels
 from reports.asking import Asked, asked
-from tests.reports.rows import Sitting, sitting, store
+from tests.reports.rows import Sitting, at, sitting, store
 
 NOW = datetime(2026, 11, 20, 7, 41, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
@@ -228,6 +230,32 @@ def test_nothing_is_compared_with_days_before_the_first_event(berlin: Site) -> N
 def test_days_partly_before_the_first_event_are_compared(berlin: Site) -> None:
     store(sat(berlin, "2026-11-11 10:00", 1), sat(berlin, "2026-11-18 10:00", 2))
     assert ask(berlin, "period=7d").since is None
+
+
+def closed(site: Site, end: str) -> None:
+    """The day that ends then was counted for good: its events are gone, or go."""
+    ends_at = at(end)
+    figures = dict.fromkeys((field.name for field in Figures._meta.get_fields() if field.name != "members"), 0)
+    DailyTotal.objects.create(
+        site_id=site.pk, day=(ends_at - DAY).date(), starts_at=ends_at - DAY, ends_at=ends_at, built_at=ends_at,
+        took_ms=1, is_final=True, **figures,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("choice", "is_told"),
+    [("period=30d", True), ("period=all", True), ("period=7d", False), ("period=7d&compare=year", True)],
+)
+def test_a_period_that_reaches_back_beyond_what_is_kept_says_so(berlin: Site, choice: str, is_told: bool) -> None:
+    store(sat(berlin, "2026-11-18 10:00", 2))
+    closed(berlin, "2026-10-31 23:00")
+    told = controls.gone(ask(berlin, choice))
+    assert told.startswith("Single events are kept from Sun 1 Nov 2026 on.") if is_told else told == ""
+
+
+def test_a_site_that_has_all_its_events_says_nothing(berlin: Site) -> None:
+    store(sat(berlin, "2026-11-18 10:00", 2))
+    assert controls.gone(ask(berlin, "period=all")) == ""
 
 
 def test_a_day_of_the_chart_opens_that_day(berlin: Site) -> None:
