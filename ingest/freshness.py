@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfoNotFoundError
 
 from ingest import jobs, partitions
 from ingest.clock import DAY, HOUR
@@ -77,7 +78,10 @@ def _behind(now: datetime) -> list[int]:
 def _is_behind(site: Site, state: RollupState | None, now: datetime) -> bool:
     if state is None:
         return site.created_at < now - PATIENCE
-    days, hours = today(site.zone, now - PATIENCE), now - STEP - PATIENCE
+    try:
+        days, hours = today(site.zone, now - PATIENCE), now - STEP - PATIENCE
+    except ZoneInfoNotFoundError:  # of a machine with newer data of zones than this one has
+        return True
     return state.days_until < days or state.hours_until < hours
 
 

@@ -118,6 +118,12 @@ def test_days_are_those_of_the_sites_zone(old: Site) -> None:
     assert found(NOW + 4 * HOUR).sites_behind == (old.pk,)
 
 
+def test_a_site_whose_zone_nobody_knows_is_behind(old: Site) -> None:
+    Site.objects.update(timezone="Mars/Olympus_Mons")
+    built(old, NOW, NOW)
+    assert found().sites_behind == (old.pk,)
+
+
 def test_a_site_that_was_never_built_is_behind_unless_it_is_new(old: Site) -> None:
     assert found().sites_behind == (old.pk,)
     Site.objects.update(created_at=NOW - 60 * MINUTE)
