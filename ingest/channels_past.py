@@ -101,6 +101,8 @@ def recompute(
 
 
 def _block(conn: psycopg.Connection, site: KnownSite, ids: list[int], is_dry: bool) -> Done:
+    if not is_dry:
+        closed.take_turns(conn, site.id)  # first, as an import does
     rows = plain.fetch(conn, ROWS, {"site": site.id, "ids": ids}, class_row(Kept))
     changed = [(kept, found) for kept in rows if (found := found_again(kept)) != (kept.source, kept.channel)]
     if changed and not is_dry:

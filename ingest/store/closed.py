@@ -15,9 +15,8 @@ TAKE_TURNS = "UPDATE ingest_rollup_state SET zone = zone WHERE site_id = %s"
 SPANS = """
 SELECT starts_at, ends_at FROM ingest_daily_total WHERE site_id = %s AND is_final AND day >= %s AND day <= %s
 """
-NEXT = timedelta(
-    days=2
-)  # a site's day begins up to 14 hours off the day of UTC, and what was one zone's may be another's
+# A site's day begins up to 14 hours off the day of UTC, and what was one zone's may be another's.
+NEXT = timedelta(days=2)
 
 
 def take_turns(conn: psycopg.Connection, site_id: int) -> None:
