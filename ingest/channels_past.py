@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 from ingest.enrich import channel, source
 from ingest.sessions import HALF_HOUR
 from ingest.sites import KnownSite
-from ingest.store import marks, plain
+from ingest.store import closed, marks, plain
 
 SESSIONS = 2_000  # in one transaction
 

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection, models
 from django.urls import reverse
 from django.utils.timezone import now
+from psycopg.pq import TransactionStatus
 
 from ingest import alerts
 from ingest.models import JobRun
@@ -85,8 +86,13 @@ def run(
         with _alive(job.row):
             yield job
     except BaseException as error:
-        job.error = _told(error)
+        interruption = _interruption(error)
+        if connection.connection and connection.connection.info.transaction_status == TransactionStatus.ACTIVE:
+            connection.close()  # cut short in the middle of an answer, it takes no further statement
+        job.error = _told(interruption or error)
         _end_after(error, job)
+        if interruption is not None:
+            raise interruption from None
         raise
     _end(job)
 
@@ -162,6 +168,13 @@ def _end_after(error: BaseException, job: Job) -> None:
         _end(job)
     except (DatabaseError, psycopg.Error):
         log.exception("The end of %s could not be written down: %s", job.row.task, _without_values(_told(error)))
+
+
+def _interruption(error: BaseException | None) -> BaseException | None:
+    """What ended the work from outside, where ERROR is that or came while it was cleared away; else None."""
+    while error is not None and isinstance(error, Exception):
+        error = error.__context__
+    return error
 
 
 def _told(error: BaseException) -> str:

@@ -7,6 +7,7 @@ from django.core.management.base import CommandError
 
 from ingest.fields import SHORT_MAX
 from ingest.models import Site
+from ingest.rollups.buckets import today
 from ingest.sites import KnownSite
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
@@ -26,6 +27,12 @@ def day(text: str) -> date:
 def check_range(first: date | None, last: date | None) -> None:
     if first and last and first > last:
         raise CommandError(f"--from {first} --to {last}: the first day comes after the last.")
+
+
+def check_begun(known: KnownSite, first: date | None, now: datetime) -> None:
+    here = today(known.zone, now)
+    if first and first > here:
+        raise CommandError(f"--from {first}: must be {here} or earlier, which is today for {known.domain}.")
 
 
 def sites(keys: list[str] | None, *, is_all: bool) -> list[KnownSite]:

@@ -12,6 +12,7 @@ from pytest_django import Settings
 from ingest import jobs
 from ingest.models import JobRun, Site
 from ingest.models.jobs import SILENCE
+from ingest.writer import connected
 from tests.conftest import CLOSED, no_postgres
 from tests.ingest.writers import wait_for
 
@@ -105,6 +106,14 @@ def test_what_ends_badly_may_say_so_without_an_exception(db: None) -> None:
 
 def test_an_interrupted_run_says_so(db: None) -> None:
     with pytest.raises(KeyboardInterrupt), jobs.run("sweep"):
+        raise KeyboardInterrupt
+    assert JobRun.objects.get().error == "It was interrupted (KeyboardInterrupt)."
+
+
+def test_one_that_is_interrupted_in_the_middle_of_an_answer_says_so(committed: Site) -> None:
+    """Taking its transaction back fails then, which is not what ended it."""
+    with pytest.raises(KeyboardInterrupt), jobs.run("sweep"), connected().transaction():
+        connected().pgconn.send_query(b"SELECT pg_sleep(30)")
         raise KeyboardInterrupt
     assert JobRun.objects.get().error == "It was interrupted (KeyboardInterrupt)."
 

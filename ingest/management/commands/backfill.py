@@ -17,7 +17,6 @@ from ingest.management import chosen
 from ingest.management.progress import Progress
 from ingest.rollups import backfill
 from ingest.rollups.backfill import Filled, Spread
-from ingest.rollups.buckets import today
 from ingest.sites import KnownSite
 
 EPILOG = """\
@@ -54,8 +53,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> str:
         chosen.check_range(options["from"], options["to"])
         known = chosen.sites(options["site"], is_all=options["all"])
-        spread = _spread(options["jobs"])
         try:
+            spread = _spread(options["jobs"])
             done = [one for site in known if (one := _filled(site, options, spread))]
         except (DatabaseError, psycopg.Error) as error:
             raise CommandError(f"{AGAIN} PostgreSQL says: {str(error).strip()}") from error
@@ -102,9 +101,7 @@ def _hand(site_id: int, days: list[date], run_id: int) -> None:
 def _filled(known: KnownSite, options: dict[str, Any], spread: Spread | None) -> _Done | None:
     """None for a site without events."""
     now, started, first = datetime.now(UTC), time.monotonic(), options["from"]
-    here = today(known.zone, now)
-    if first and first > here:
-        raise CommandError(f"--from {first}: must be {here} or earlier, which is today for {known.domain}.")
+    chosen.check_begun(known, first, now)
     with Progress(known.domain) as progress:
         filled = backfill.site(
             known, first, options["to"], now, is_anew=options["restart"], watch=progress, spread=spread

@@ -75,6 +75,7 @@ class Command(BaseCommand):
 
 def _done(known: KnownSite, options: dict[str, Any]) -> _Done:
     now, is_strict = datetime.now(UTC), options["strict"]
+    chosen.check_begun(known, options["from"], now)
     with Progress(known.domain) as progress:
         found = verify.site(known, options["from"], options["to"], now, is_strict=is_strict, watch=progress)
     if not (options["repair"] and found.drifted):

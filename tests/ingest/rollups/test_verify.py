@@ -458,6 +458,12 @@ def command(site: Site, *options: str) -> str:
     return out.getvalue()
 
 
+def test_a_range_that_has_not_begun_is_refused(built: Site) -> None:
+    with pytest.raises(CommandError, match="--from 2199-01-01: must be .* or earlier, which is today") as error:
+        command(built, "--from", "2199-01-01")
+    assert error.value.returncode == command_module.FAILED
+
+
 def test_it_tells_a_sentence_when_everything_agrees(built: Site) -> None:
     assert command(built) == f"shop.example.com ({built.key}): {found(built)}\n"
 
