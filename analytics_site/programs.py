@@ -33,7 +33,7 @@ def of_product(host: str, port: int) -> list[Program]:
     return [
         Program("web", bound([sys.executable, "-m", "granian", *web(host, port)]), priority=50),
         Program("writer", bound([*MANAGE, "write_events"]), priority=40),
-        Program("worker", bound([*celery("worker"), "--concurrency", "2", *WORKER]), priority=30),
+        Program("worker", bound([*celery("worker"), "--concurrency", WORKER_THREADS, *WORKER]), priority=30),
         Program("beat", bound([*celery("beat"), "--pidfile=", *BEAT]), priority=30),
     ]
 
@@ -48,6 +48,9 @@ def web(host: str, port: int) -> list[str]:
 
 # Started by root, everything but the servers is root's: the clone may be where nobody else can read.
 NO_ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
+# More than there are tasks that may take hours (figures of a site built or checked again, a cleanup), as a rule: what
+# is due every minute must not wait for them.
+WORKER_THREADS = "4"
 # Threads, not processes: no pool that a killed worker could leave behind.
 WORKER = ["--pool", "threads", "--without-gossip", "--without-mingle"]
 BEAT = ["--scheduler", "django_celery_beat.schedulers:DatabaseScheduler"]

@@ -16,6 +16,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from ingest.clock import HOUR
+from ingest.dimensions import PROPERTY
 from ingest.models import RollupState
 from ingest.retention.cuts import HOURLY_DAYS
 from ingest.rollups import by_sql, check_sessions, gone, rebuild, recount
@@ -109,6 +110,7 @@ class _Check:
         self.found = _Found()
         self.events = 0
         self.age = (today(known.zone, now) - one.date).days
+        self.is_strict = is_strict
         self.waiting = NOTHING_WAITS if is_strict else _Waiting.of(conn, known, one)
 
     def run(self) -> None:
@@ -150,7 +152,7 @@ class _Check:
             for at, counted in zip(self.edges[:-1], found.rows, strict=True):
                 if at not in pending:
                     stored = self._read(table, AT_HOUR, dimension, hour=at)
-                    self.found.add(between(Place(table, at, dimension), _valued(stored), _counted(counted)))
+                    self._breakdown(Place(table, at, dimension), stored, counted)
         query = STRAY.format(rows=WITHIN.format(table=sql.Identifier(table)))
         self._unknown(table, "hour", query, known, hours=[*self.edges[:-1], *pending])
 
@@ -176,11 +178,11 @@ class _Check:
         known, capped = list[str](), list[str]()
         for dimension, found in recount.breakdowns(raw):
             known.append(dimension)
-            capped += [dimension] if found.capped[0] else []
             rows = self._read("ingest_daily_breakdown", OF_DAY, dimension)
             place = Place("ingest_daily_breakdown", self.day.date, dimension)
             [values] = found.rows
-            self.found.add(between(place, _valued(rows), _counted(values) if self.is_closed else ()))
+            is_there = self._breakdown(place, rows, values if self.is_closed else [])
+            capped += [dimension] if found.capped[0] and is_there else []
         query = UNKNOWN.format(rows=OF_DAY.format(table=sql.Identifier("ingest_daily_breakdown")))
         self._unknown("ingest_daily_breakdown", "day", query, known)
         return capped
@@ -199,8 +201,18 @@ class _Check:
         ]
         self.found.add(between(Place(table, at, "event and label"), rows, counted))
 
+    def _breakdown(self, place: Place, stored: Rows, counted: list[Row]) -> bool:
+        """Whether it was compared. A property that was chosen after its bucket was built waits for a backfill."""
+        if place.dimension.startswith(PROPERTY) and counted and not stored and not self.is_strict:
+            self.found.pending.append(f"{place.dimension} of {place.bucket}")
+            return False
+        self.found.add(between(place, _valued(stored), _counted(counted)))
+        return True
+
     def _unknown(self, table: str, at: str, query: sql.Composed, known: list[str], **given: Any) -> None:
         for row in _rows(self.conn, query, {**self.given, "known": known, **given}):
+            if row["dimension"].startswith(PROPERTY) and not self.is_strict:
+                continue  # one that is chosen no longer: gone when its bucket is built again
             place = Place(table, row[at], row["dimension"])
             self.found.add(between(place, _valued([row]), ()))
 

@@ -6,7 +6,7 @@ it closes: its figures are raw rows.
 
 import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -122,11 +122,17 @@ def of_hours(known: KnownSite, now: datetime) -> Drained:
     found = state.of(known, now)
     days = found.days_until < today(known.zone, now)
     since = min(found.hours_until - LOOK_BACK, day_of(known.zone, found.days_until).start if days else now)
-    done = _drained(known, now, _units(known.zone, (since, now), now), only_days=False)
+    # A closed day is looked back at by its marks alone: it is a whole day's work for what two hours may have missed.
+    new = {unit for unit in _units(known.zone, (since, now), now) if not _is_built(unit, found.days_until)}
+    done = _drained(known, now, new, only_days=False)
     state.advance(known, hours_until=_hours_of_today(known.zone, now), days_until=today(known.zone, now))
     oldest = today(known.zone, now) - (rebuild.KEPT_DAYS - 1) * DAY
     rows.forget_breakdowns(connected(), known, day_of(known.zone, oldest).start)
     return done
+
+
+def _is_built(unit: Unit, days_until: date) -> bool:
+    return isinstance(unit, Day) and unit.date < days_until
 
 
 def _units(zone: ZoneInfo, span: Span, now: datetime) -> set[Unit]:

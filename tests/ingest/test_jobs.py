@@ -113,9 +113,13 @@ def test_an_interrupted_run_says_so(db: None) -> None:
 def test_one_that_is_interrupted_in_the_middle_of_an_answer_says_so(committed: Site) -> None:
     """Taking its transaction back fails then, which is not what ended it."""
     with pytest.raises(KeyboardInterrupt), jobs.run("sweep"), connected().transaction():
-        connected().pgconn.send_query(b"SELECT pg_sleep(30)")
-        raise KeyboardInterrupt
+        stopped_while_asking(connected())
     assert JobRun.objects.get().error == "It was interrupted (KeyboardInterrupt)."
+
+
+def stopped_while_asking(conn: psycopg.Connection) -> None:
+    conn.pgconn.send_query(b"SELECT pg_sleep(30)")
+    raise KeyboardInterrupt
 
 
 def test_values_of_rows_do_not_get_into_an_error(committed: Site) -> None:

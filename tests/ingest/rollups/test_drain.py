@@ -92,6 +92,12 @@ def test_the_last_two_hours_are_built_again_though_nothing_is_dirty(site: Site) 
     assert hours(site, "events") == {MIDNIGHT + 11 * HOUR: (1,)}
 
 
+def test_a_day_that_is_built_is_not_looked_back_at(site: Site) -> None:
+    """Its hours of last night are: a mark says when they changed."""
+    minute(site, MIDNIGHT)
+    assert drained(site, MIDNIGHT + HOUR)[:2] == (0, 1)
+
+
 def test_a_late_event_builds_its_day_again(site: Site) -> None:
     write(site, at(9, visitor_id=1))
     drained(site)

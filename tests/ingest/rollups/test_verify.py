@@ -170,8 +170,8 @@ def test_a_value_that_is_there_twice_is_found(built: Site) -> None:
 
 
 def test_a_dimension_that_there_is_not_is_found_and_repaired(built: Site) -> None:
-    change("UPDATE ingest_daily_breakdown SET dimension = 'property:x' WHERE day = %s AND dimension = 'os'", YESTERDAY)
-    assert {one[1] for one in differences(built)} == {"property:x", "os"}
+    change("UPDATE ingest_daily_breakdown SET dimension = 'weather' WHERE day = %s AND dimension = 'os'", YESTERDAY)
+    assert {one[1] for one in differences(built)} == {"weather", "os"}
     repaired(built)
 
 
@@ -458,8 +458,23 @@ def command(site: Site, *options: str) -> str:
     return out.getvalue()
 
 
+def test_a_property_that_was_just_chosen_waits_for_a_backfill(built: Site) -> None:
+    built.property_dimensions = ["plan"]
+    built.save()
+    assert found(built).drifted == 0
+    assert f"property:plan of {YESTERDAY}" in found(built).pending
+    assert found(built, is_strict=True).drifted > 0
+
+
+def test_one_that_is_chosen_no_longer_is_no_difference(built: Site) -> None:
+    built.property_dimensions = ["plan"]
+    backfill.site(KnownSite.of(built), None, None, NOW)
+    built.property_dimensions = []
+    assert found(built).drifted == 0
+
+
 def test_a_range_that_has_not_begun_is_refused(built: Site) -> None:
-    with pytest.raises(CommandError, match="--from 2199-01-01: must be .* or earlier, which is today") as error:
+    with pytest.raises(CommandError, match=r"--from 2199-01-01: must be .* or earlier, which is today") as error:
         command(built, "--from", "2199-01-01")
     assert error.value.returncode == command_module.FAILED
 
