@@ -7,7 +7,6 @@ row, and of a session that is theirs in part only its events are there: the rest
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, BinaryIO
 from uuid import UUID
@@ -15,7 +14,6 @@ from uuid import UUID
 import psycopg
 from django.utils.timezone import now
 from psycopg import sql
-from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 from psycopg.types.json import JsonbLoader
 
@@ -23,10 +21,9 @@ from ingest.models import Event, PersonRequest, Session, Site, Visitor
 from ingest.people import aside
 from ingest.people.find import LOOSE, Person, Who, resolve
 from ingest.people.found import Found, count
-from ingest.writer import connected
+from ingest.snapshot import snapshot
 
 ROWS = 1_000  # fetched at a time
-SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 OURS = {"pk", "site_id"}
 OF_SAMPLE = ("received_at", "outcome", "reason", "detail", "name", "page", "user_agent", "event")
 
@@ -56,7 +53,7 @@ Row = Mapping[str, Any]
 
 def export(site: Site, who: Who, into: BinaryIO) -> Found:
     """Writes the file, also of somebody who is not known: it says so. Raises what PostgreSQL says, and OSError."""
-    with _snapshot() as conn:
+    with snapshot() as conn:
         person = resolve(conn, site.pk, who)
         found = count(conn, person)
         text = io.TextIOWrapper(into, encoding="utf-8", write_through=True)
@@ -70,16 +67,6 @@ def recorded(site_id: int, asked_by: str, found: Found) -> PersonRequest:
     counts = {name: getattr(found, name) for name in ("visitors", "sessions", "events", "others")}
     kind = PersonRequest.Kind.EXPORT
     return PersonRequest.objects.create(site_id=site_id, kind=kind, asked_by=asked_by[:254], done_at=now(), **counts)
-
-
-@contextmanager
-def _snapshot() -> Iterator[psycopg.Connection]:
-    conn = connected()
-    is_outermost = conn.info.transaction_status == TransactionStatus.IDLE
-    with conn.transaction():
-        if is_outermost:  # inside another one, as in a test, the snapshot is that one's
-            conn.execute(SNAPSHOT)
-        yield conn
 
 
 def _head(site: Site, who: Who, found: Found) -> dict[str, Any]:

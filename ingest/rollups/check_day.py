@@ -6,13 +6,11 @@ the recount. A bucket that waits to be built again is pending, and no drift.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
-from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from ingest.clock import HOUR
@@ -25,15 +23,10 @@ from ingest.rollups.drift import At, Drift, Figures, Place, Value, between
 from ingest.rollups.raw import Raw, load
 from ingest.rollups.recount import MOST_NAMES, MOST_VALUES, Row
 from ingest.sites import KnownSite
-from ingest.writer import connected
+from ingest.snapshot import snapshot
 
 MOST = 1_000  # differences of a day that are kept to be told; all are counted
 
-SNAPSHOT = """
-SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;
-SET LOCAL statement_timeout = 0;
-SET LOCAL idle_in_transaction_session_timeout = 0
-"""
 MARKED = "SELECT DISTINCT hour FROM ingest_dirty_hour WHERE site_id = %s AND hour > %s AND hour < %s"
 WITHIN = sql.SQL("SELECT * FROM {table} WHERE site_id = %(site)s AND hour >= %(start)s AND hour < %(end)s")
 AT_HOUR = sql.SQL("SELECT * FROM {table} WHERE site_id = %(site)s AND hour = %(hour)s")
@@ -80,23 +73,13 @@ class _Found:
 
 def day(known: KnownSite, one: Day, now: datetime, *, is_strict: bool = False) -> Checked:
     """IS_STRICT: what is pending is drift. Raises psycopg.Error."""
-    with _snapshot() as conn:
+    with snapshot() as conn:
         if gone.days(conn, known, one.date, one.date):
             return Checked(one, 0, [], 0, set(), [], is_gone=True)
         check = _Check(conn, known, one, now, is_strict=is_strict)
         check.run()
         found = check.found
         return Checked(one, check.events, found.drifts, found.count, found.sessions, found.pending)
-
-
-@contextmanager
-def _snapshot() -> Iterator[psycopg.Connection]:
-    conn = connected()
-    is_outermost = conn.info.transaction_status == TransactionStatus.IDLE
-    with conn.transaction():
-        if is_outermost:  # inside another one, as in a test, the snapshot is that one's
-            conn.execute(SNAPSHOT)
-        yield conn
 
 
 class _Check:

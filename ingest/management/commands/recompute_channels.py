@@ -1,9 +1,8 @@
 """Finds the source and channel of stored sessions again."""
 
 import sys
-from argparse import ArgumentTypeError
 from collections import Counter
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import psycopg
@@ -12,9 +11,9 @@ from tqdm import tqdm
 
 from ingest import channels_past, sites, writer
 from ingest.fields import SHORT_MAX
+from ingest.management import chosen
 from ingest.sites import KnownSite
 
-FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 SHOWN = 20  # changes from one channel to another
 
 
@@ -23,8 +22,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--site", required=True, metavar="KEY", help="the site's key, as in its snippet")
-        parser.add_argument("--from", metavar="DATE", type=_day, help="the first day, as 2026-11-01 (default: all)")
-        parser.add_argument("--to", metavar="DATE", type=_day, help="the last day, included (default: all)")
+        parser.add_argument(
+            "--from", metavar="DATE", type=chosen.day, help="the first day, as 2026-11-01 (default: all)"
+        )
+        parser.add_argument("--to", metavar="DATE", type=chosen.day, help="the last day, included (default: all)")
         parser.add_argument("--dry-run", action="store_true", help="count and change nothing")
 
     def handle(self, *args: Any, **options: Any) -> str:
@@ -47,22 +48,11 @@ class Command(BaseCommand):
         return _told(sessions, changes, options["dry_run"])
 
 
-def _day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise ArgumentTypeError(f"{text[:20]}: is no day. Write it as 2026-11-01.") from None
-    if not FIRST.date() <= day < LAST.date():
-        raise ArgumentTypeError(f"{day}: must be from {FIRST.date()} to {LAST.date() - timedelta(days=1)}.")
-    return day
-
-
 def _range(site: KnownSite, first: date | None, last: date | None) -> tuple[datetime, datetime]:
     """Whole days of the site's time zone."""
-    if first and last and first > last:
-        raise CommandError(f"--from {first} --to {last}: the first day comes after the last.")
-    since = datetime.combine(first, time.min, site.zone) if first else FIRST
-    until = datetime.combine(last + timedelta(days=1), time.min, site.zone) if last else LAST
+    chosen.check_range(first, last)
+    since = datetime.combine(first, time.min, site.zone) if first else chosen.FIRST
+    until = datetime.combine(last + timedelta(days=1), time.min, site.zone) if last else chosen.LAST
     return since, until
 
 
