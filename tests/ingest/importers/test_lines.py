@@ -33,7 +33,7 @@ def test_several_packed_parts_are_one(tmp_path: Path) -> None:
         assert [line.text for line in lines] == ["a", "b"]
 
 
-@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT)])
+@pytest.mark.parametrize("content", [TEXT, gzip.compress(TEXT)], ids=["plain", "packed"])  # packed bytes hold the time
 def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     raw = io.TextIOWrapper(io.BufferedReader(io.BytesIO(content)))
     monkeypatch.setattr(sys, "stdin", raw)
