@@ -71,7 +71,7 @@ def settled(work: Callable[[psycopg.Connection], T]) -> T:
         except AGAIN as error:
             if attempt == ATTEMPTS:
                 raise
-            log.info("Taking away again after %s.", type(error).__name__)
+            log.info("Again after %s.", type(error).__name__)
     raise AssertionError("unreachable")
 
 

@@ -82,7 +82,7 @@ def _close(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
     if _keeps_figures(known, day):
         log.warning("Site %d, %s: has no raw rows any more; its figures stay as they are.", known.id, day.date)
     else:
-        _count_surely(known, day, now, hours)
+        rebuild.settled(lambda: _count(known, day, now, hours))
 
 
 def _keeps_figures(known: KnownSite, day: Day) -> bool:
@@ -96,26 +96,17 @@ def _keeps_figures(known: KnownSite, day: Day) -> bool:
         return True
 
 
-def _count_surely(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
-    for attempt in range(1, rebuild.ATTEMPTS + 1):
-        try:
-            _count(known, day, now, hours)
-            break
-        except rebuild.REPLACED:
-            if attempt == rebuild.ATTEMPTS:
-                raise
-
-
-def _count(known: KnownSite, day: Day, now: datetime, hours: datetime) -> None:
+def _count(known: KnownSite, day: Day, now: datetime, hours: datetime) -> rebuild.Built:
     conn = connected()
     is_outermost = conn.info.transaction_status == TransactionStatus.IDLE
     with conn.transaction():
         if is_outermost:
             conn.execute(rebuild.SNAPSHOT)
         conn.execute(HOLD_IMPORTS, (known.id,))
-        rebuild.day(known, day, now, is_last=True)
+        built = rebuild.day(known, day, now, is_last=True)
         if day.end <= hours:
             rows.clear_hours(conn, known.id, day.start, day.end)
+        return built
 
 
 def is_lost(conn: psycopg.Connection, known: KnownSite, day: Day) -> bool:

@@ -7,31 +7,25 @@ events goes; events without a session get one, of which no more is known than th
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import args_row
 
-from ingest import refold
+from ingest import refold, withdrawal
 from ingest.clock import day_holding
 from ingest.event import Event
 from ingest.rollups.buckets import Day, day_of
 from ingest.sessions import Folded, Placed, SessionRow
 from ingest.sites import KnownSite
 from ingest.store import events, marks, plain, removal, sessions, visitors
-from ingest.writer import connected
 
 log = logging.getLogger(__name__)
 SESSIONS = 1_000  # in one transaction
-ATTEMPTS = 6
 AHEAD = timedelta(days=2)  # an event may be dated up to a day ahead
 SESSION_AT = refold.FIELDS.index("session_id")
-AGAIN = (
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-    psycopg.errors.UniqueViolation,
-)
 EVENTS = sql.SQL("""
 SELECT {fields} FROM ingest_event e
 WHERE e.site_id = %(site)s AND e.session_id = ANY(%(ids)s) AND e.ts >= %(since)s AND e.ts < %(until)s
@@ -54,24 +48,17 @@ def mend(known: KnownSite, ids: Sequence[int], since: datetime) -> Mended:
     """
     count, moments = 0, set[datetime]()
     for start in range(0, len(ids), SESSIONS):
-        done, touched = _mended(known, ids[start : start + SESSIONS], since)
+        done, touched = withdrawal.settled(partial(_mended, known, ids[start : start + SESSIONS], since))
         count += done
         moments |= touched
     log.info("Folded %d sessions of site %d again.", count, known.id)
     return Mended(count, {day_of(known.zone, day_holding(known.zone, moment)) for moment in moments})
 
 
-def _mended(known: KnownSite, ids: Sequence[int], since: datetime) -> tuple[int, set[datetime]]:
-    for attempt in range(1, ATTEMPTS + 1):
-        conn = connected()
-        try:
-            with conn.transaction():
-                return _Mending(conn, known, list(ids), since).run()
-        except AGAIN as error:
-            if attempt == ATTEMPTS:
-                raise
-            log.info("Folding again after %s.", type(error).__name__)
-    raise AssertionError("unreachable")
+def _mended(
+    known: KnownSite, ids: Sequence[int], since: datetime, conn: psycopg.Connection
+) -> tuple[int, set[datetime]]:
+    return _Mending(conn, known, ids, since).run()
 
 
 class _Mending:
